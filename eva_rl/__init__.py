@@ -1,0 +1,1 @@
+"""RL post-training that makes video world models produce motions a robot can execute."""

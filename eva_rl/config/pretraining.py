@@ -1,0 +1,97 @@
+"""Settings of the recipes that make the embedded models: collect, idm, sft."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from eva_rl.config.data import DataSettings
+from eva_rl.config.run import ClusterSettings, RunSettings
+from eva_rl.config.section import Section
+from eva_rl.config.video import RobotSettings, VideoSettings
+
+
+class CollectionSettings(Section):
+    """Recording demonstrations in the simulator."""
+
+    directory: Path = Field(
+        default=Path("data/embedded"), description="Where episodes are written (RoboTwin HDF5)."
+    )
+    num_episodes_per_task: int = Field(
+        default=200, ge=1, description="Successful episodes to record per task."
+    )
+    first_scene_seed: int = Field(default=0, ge=0, description="Scene seed of the first episode.")
+
+
+class TrainingJobSettings(Section):
+    """The Ray Train job, and the optimiser inside."""
+
+    directory: Path = Field(default=Path("models/trained"), description="Where the trained model is written.")
+    num_workers: int = Field(default=1, ge=1, description="Data-parallel workers.")
+    num_threads: int = Field(default=1, ge=1, description="Compute threads per worker.")
+    num_steps: int = Field(default=1000, ge=1, description="Optimiser steps.")
+    batch_size: int = Field(default=32, ge=1, description="Clips per optimiser step and worker.")
+    learning_rate: float = Field(default=1.2e-3, gt=0, description="Peak learning rate of AdamW.")
+    warmup_steps: int = Field(default=60, ge=0, description="Steps over which the learning rate rises.")
+    weight_decay: float = Field(default=1e-2, ge=0, description="AdamW's weight decay.")
+    validation_share: float = Field(default=0.05, gt=0, lt=1, description="Share of episodes held out.")
+    validate_every_steps: int = Field(default=200, ge=1, description="Steps between validations.")
+    checkpoint_every_steps: int = Field(default=200, ge=1, description="Steps between checkpoints.")
+
+
+class WorldModelTrainingSettings(Section):
+    """What the world model looks like and how it learns."""
+
+    codec_channels: int = Field(default=48, ge=4, description="Latent channels of the linear patch codec.")
+    dim: int = Field(default=256, ge=32, description="Width of the transformer.")
+    num_layers: int = Field(default=5, ge=1, description="Transformer blocks.")
+    num_heads: int = Field(default=4, ge=1, description="Attention heads.")
+    ffn_dim: int = Field(default=512, ge=32, description="Width of the feed-forward layers.")
+    shift: float = Field(default=3.0, gt=0, description="Shift of the noise schedule towards high noise.")
+    compiles: bool = Field(
+        default=True, description="Compile the repeated blocks: 1.5x faster steps on a CPU."
+    )
+
+
+class IdmTrainingSettings(Section):
+    """How the inverse dynamics model learns."""
+
+    world_model: Path | None = Field(
+        default=None, description="Pipeline directory whose codec supplies reconstructions for augmentation."
+    )
+    reconstruction_share: float = Field(
+        default=0.7, ge=0, le=1, description="Share of clips that pass through the codec, with latent noise."
+    )
+    latent_noise: float = Field(default=0.35, ge=0, description="Largest noise added to those latents.")
+
+
+class CollectSettings(Section):
+    """Everything that `recipes/robotwin_collect.py` can be told."""
+
+    cluster: ClusterSettings = Field(default_factory=ClusterSettings)
+    video: VideoSettings = Field(default_factory=VideoSettings)
+    robot: RobotSettings = Field(default_factory=RobotSettings)
+    collection: CollectionSettings = Field(default_factory=CollectionSettings)
+
+
+class SftSettings(Section):
+    """Everything that `recipes/robotwin_sft.py` can be told."""
+
+    run: RunSettings = Field(default_factory=lambda: RunSettings(name="sft"))
+    cluster: ClusterSettings = Field(default_factory=ClusterSettings)
+    video: VideoSettings = Field(default_factory=VideoSettings)
+    robot: RobotSettings = Field(default_factory=RobotSettings)
+    data: DataSettings = Field(default_factory=DataSettings)
+    training: TrainingJobSettings = Field(default_factory=TrainingJobSettings)
+    world_model: WorldModelTrainingSettings = Field(default_factory=WorldModelTrainingSettings)
+
+
+class IdmSettings(Section):
+    """Everything that `recipes/robotwin_idm.py` can be told."""
+
+    run: RunSettings = Field(default_factory=lambda: RunSettings(name="idm"))
+    cluster: ClusterSettings = Field(default_factory=ClusterSettings)
+    video: VideoSettings = Field(default_factory=VideoSettings)
+    robot: RobotSettings = Field(default_factory=RobotSettings)
+    data: DataSettings = Field(default_factory=DataSettings)
+    training: TrainingJobSettings = Field(default_factory=TrainingJobSettings)
+    idm: IdmTrainingSettings = Field(default_factory=IdmTrainingSettings)

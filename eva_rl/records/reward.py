@@ -1,0 +1,46 @@
+"""Rewards of a group, with the share of every term."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardBreakdown:
+    """Rewards of the rollouts of one group and what they are made of.
+
+    Example:
+        RewardBreakdown(rewards=tensor([7.9, 6.1]), penalties=tensor([1.2, 3.4]),
+                        terms={"jerk": tensor([0.9, 2.8]), "acceleration": tensor([0.3, 0.6])},
+                        judged=tensor([True, True]))
+
+    Attributes:
+        rewards: higher is better; NaN where the scorer abstained.
+        penalties: weighted sum of the terms, exactly.
+        terms: weighted cost per named term, >= 0, lower is better.
+        judged: False where the scorer could not judge the rollout: it leaves its group.
+    """
+
+    rewards: Float[Tensor, " members"]
+    penalties: Float[Tensor, " members"]
+    terms: Mapping[str, Float[Tensor, " members"]]
+    judged: Bool[Tensor, " members"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredGroup:
+    """What a scorer returns for one rollout group.
+
+    Example:
+        ScoredGroup(breakdown=RewardBreakdown(...), positions=float32[8, 17, 14], scoring_s=0.12)
+
+    Attributes:
+        positions: joint positions decoded by the inverse dynamics model (rad; grippers 0..1).
+        scoring_s: seconds the scorer spent on the group.
+    """
+
+    breakdown: RewardBreakdown
+    positions: Float[Tensor, "members frames dimensions"]
+    scoring_s: float

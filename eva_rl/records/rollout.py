@@ -1,0 +1,55 @@
+"""Generated videos with all that is needed to learn from them."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from eva_rl.records.adapter import AdapterVersion
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedStep:
+    """One stochastic denoising step of a group, kept for replay.
+
+    Attributes:
+        index: denoising step along the sigma schedule, 0 = noisiest.
+        latents: state before the step. A leading axis of 1 says that the whole group shares it
+            (a shared deterministic prefix), so that one network evaluation serves all members.
+        next_latents: state after the step.
+        behaviour_log_probs: mean log density of the step under the policy that sampled it.
+    """
+
+    index: int
+    latents: Float[Tensor, "members_or_1 channels frames height width"]
+    next_latents: Float[Tensor, "members channels frames height width"]
+    behaviour_log_probs: Float[Tensor, " members"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutGroup:
+    """The `group_size` rollouts of one condition.
+
+    Example:
+        RolloutGroup(condition_id="click_bell/episode0/seen", training_step=7, seed=902374,
+                     adapter=AdapterVersion(training_step=7, content_hash="9f86d081884c7d65"),
+                     sigmas=(1.0, 0.857, 0.6, 0.0), trained_steps=(TrainedStep(index=1, ...),),
+                     final_latents=float32[8, 48, 5, 6, 8], generation_s=0.31)
+
+    Attributes:
+        training_step: index of the training batch that the group belongs to.
+        seed: regenerates the group's noise alone, from run seed, training step and condition.
+        adapter: version and content hash read from the generator's live weights.
+        sigmas: num_steps + 1 noise levels, from 1 to 0.
+        final_latents: clean latents, first frame re-imposed.
+        generation_s: seconds the generator spent on the group.
+    """
+
+    condition_id: str
+    training_step: int
+    seed: int
+    adapter: AdapterVersion
+    sigmas: tuple[float, ...]
+    trained_steps: tuple[TrainedStep, ...]
+    final_latents: Float[Tensor, "members channels frames height width"]
+    generation_s: float
