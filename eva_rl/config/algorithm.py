@@ -18,8 +18,23 @@ class SamplingSettings(Section):
     window: str = Field(
         default="early_window", description="Row of WINDOWS: which denoising steps are stochastic."
     )
-    window_size: int = Field(default=1, ge=1, description="Number of stochastic denoising steps.")
-    window_start: int = Field(default=1, ge=0, description="First denoising step that may be stochastic.")
+    window_size: int = Field(
+        default=1, ge=1, description="Number of neighbouring stochastic denoising steps."
+    )
+    window_first_step: int = Field(
+        default=0, ge=0, description="First denoising step that may be stochastic."
+    )
+    window_end_step: int | None = Field(
+        default=None,
+        ge=1,
+        description="One past the last step that may be stochastic; default: all but the last.",
+    )
+    window_fraction: float = Field(
+        default=0.6, gt=0, le=1, description="Share of steps, for random_fraction."
+    )
+    window_slide_every_steps: int = Field(
+        default=25, ge=1, description="Training steps between two moves, for sliding_window."
+    )
     shares_prefix: bool = Field(
         default=True,
         description="Start a group from one noise and compute its deterministic first steps once, then fork.",

@@ -27,6 +27,9 @@ class EvaluationSettings(Section):
     conditions_per_call: int = Field(
         default=25, ge=1, description="Conditions that are generated and decoded at once."
     )
+    num_evaluators: int = Field(default=2, ge=1, description="Evaluator actors.")
+    num_cpus: float = Field(default=0.25, gt=0, description="CPUs reserved per evaluator.")
+    num_gpus: float = Field(default=0.0, ge=0, description="GPUs reserved per evaluator.")
     num_videos: int = Field(default=6, ge=0, description="Side-by-side videos in the report.")
 
 

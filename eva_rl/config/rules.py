@@ -14,11 +14,13 @@ def _clip_length(settings: AlignSettings) -> str | None:
 def _window_fits(settings: AlignSettings) -> str | None:
     sampling = settings.sampling
     last = sampling.num_steps - 1
-    if sampling.window_start + sampling.window_size <= last:
+    end = last if sampling.window_end_step is None else sampling.window_end_step
+    if sampling.window_first_step + sampling.window_size <= end <= last:
         return None
     return (
-        f"sampling.window_start + sampling.window_size must be at most sampling.num_steps - 1 = {last} "
-        f"(the last denoising step is never stochastic), got {sampling.window_start} + {sampling.window_size}"
+        f"sampling.window_size = {sampling.window_size} does not fit the denoising steps from "
+        f"sampling.window_first_step = {sampling.window_first_step} to sampling.window_end_step = {end}; "
+        f"the window must end by step {last} of {sampling.num_steps}, since the last one is never stochastic"
     )
 
 
@@ -29,6 +31,17 @@ def _groups_split_over_ranks(settings: AlignSettings) -> str | None:
     return (
         f"algorithm.groups_per_step must be a multiple of learner.num_ranks = {ranks}, got {groups}; "
         f"nearest are {groups // ranks * ranks or ranks} and {(groups // ranks + 1) * ranks}"
+    )
+
+
+def _groups_fill_micro_batches(settings: AlignSettings) -> str | None:
+    share = settings.algorithm.groups_per_step // settings.learner.num_ranks
+    size = settings.learner.groups_per_micro_batch
+    if share and share % size == 0:
+        return None
+    return (
+        f"learner.groups_per_micro_batch must divide each rank's {share} groups (algorithm.groups_per_step / "
+        f"learner.num_ranks), got {size}"
     )
 
 
@@ -56,6 +69,7 @@ ALIGN_RULES = (
     _clip_length,
     _window_fits,
     _groups_split_over_ranks,
+    _groups_fill_micro_batches,
     _antithetic_groups_are_even,
     _held_out_scenes_are_unseen,
 )

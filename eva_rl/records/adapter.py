@@ -39,15 +39,15 @@ class AdapterWeights:
 
 @dataclass(frozen=True, kw_only=True)
 class LearnerUpdate:
-    """What a learner rank returns after one training step.
+    """What the learner returns after one training step.
 
     Example:
         LearnerUpdate(weights=AdapterWeights(...), metrics={"learner/kl": 0.002, "learner/loss": -0.1})
 
     Attributes:
-        weights: the new adapter; None on every rank but 0.
+        weights: the new adapter.
         metrics: scalars under names declared in `eva_rl.metrics`.
     """
 
-    weights: AdapterWeights | None
+    weights: AdapterWeights
     metrics: dict[str, float]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from eva_rl.records.adapter import AdapterVersion
+
 
 @dataclass(frozen=True, kw_only=True)
 class RewardBreakdown:
@@ -34,13 +36,20 @@ class ScoredGroup:
     """What a scorer returns for one rollout group.
 
     Example:
-        ScoredGroup(breakdown=RewardBreakdown(...), positions=float32[8, 17, 14], scoring_s=0.12)
+        ScoredGroup(condition_id="click_bell/episode0/seen", adapter=AdapterVersion(...),
+                    breakdown=RewardBreakdown(...), path_lengths=tensor([3.1, 2.9]),
+                    generation_s=0.31, scoring_s=0.12)
 
     Attributes:
-        positions: joint positions decoded by the inverse dynamics model (rad; grippers 0..1).
+        adapter: version that the generator read from its live weights.
+        path_lengths: distance all arm joints travelled together, rad.
+        generation_s: seconds the generator spent on the group.
         scoring_s: seconds the scorer spent on the group.
     """
 
+    condition_id: str
+    adapter: AdapterVersion
     breakdown: RewardBreakdown
-    positions: Float[Tensor, "members frames dimensions"]
+    path_lengths: Float[Tensor, " members"]
+    generation_s: float
     scoring_s: float

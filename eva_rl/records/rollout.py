@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eva_rl.records.adapter import AdapterVersion
+from eva_rl.records.condition import EncodedCondition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +32,13 @@ class RolloutGroup:
     """The `group_size` rollouts of one condition.
 
     Example:
-        RolloutGroup(condition_id="click_bell/episode0/seen", training_step=7, seed=902374,
+        RolloutGroup(condition=EncodedCondition(...), training_step=7, seed=902374,
                      adapter=AdapterVersion(training_step=7, content_hash="9f86d081884c7d65"),
                      sigmas=(1.0, 0.857, 0.6, 0.0), trained_steps=(TrainedStep(index=1, ...),),
                      final_latents=float32[8, 48, 5, 6, 8], generation_s=0.31)
 
     Attributes:
+        condition: what the group was generated from, encoded as the network saw it.
         training_step: index of the training batch that the group belongs to.
         seed: regenerates the group's noise alone, from run seed, training step and condition.
         adapter: version and content hash read from the generator's live weights.
@@ -45,7 +47,7 @@ class RolloutGroup:
         generation_s: seconds the generator spent on the group.
     """
 
-    condition_id: str
+    condition: EncodedCondition
     training_step: int
     seed: int
     adapter: AdapterVersion
@@ -53,3 +55,8 @@ class RolloutGroup:
     trained_steps: tuple[TrainedStep, ...]
     final_latents: Float[Tensor, "members channels frames height width"]
     generation_s: float
+
+    @property
+    def condition_id(self) -> str:
+        """Identity of the condition."""
+        return self.condition.condition.condition_id

@@ -1,0 +1,128 @@
+"""A DeepSpeed engine around a network whose only trained weights are an adapter."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LinearLR, SequentialLR
+
+from eva_rl.config.roles import LearnerSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendezvous:
+    """Where the learner's ranks meet.
+
+    Example:
+        Rendezvous(address="127.0.0.1", port=40123, rank=0, num_ranks=2)
+    """
+
+    address: str
+    port: int
+    rank: int
+    num_ranks: int
+
+
+def start_engine(
+    network: nn.Module,
+    settings: LearnerSettings,
+    rendezvous: Rendezvous,
+    *,
+    num_micro_batches: int,
+    num_updates: int,
+) -> Any:
+    """Joins the process group and wraps the network.
+
+    Args:
+        network: with gradients switched on for the adapter alone.
+        settings: optimiser and ZeRO stage.
+        rendezvous: where the ranks meet.
+        num_micro_batches: backward passes per optimiser step.
+        num_updates: optimiser steps of the whole run, for the learning-rate schedule.
+    """
+    os.environ |= {
+        "MASTER_ADDR": rendezvous.address,
+        "MASTER_PORT": str(rendezvous.port),
+        "RANK": str(rendezvous.rank),
+        "LOCAL_RANK": "0" if torch.cuda.is_available() else str(rendezvous.rank),
+        "WORLD_SIZE": str(rendezvous.num_ranks),
+    }
+    if not torch.cuda.is_available():
+        os.environ["DS_ACCELERATOR"] = "cpu"
+    import deepspeed  # reads DS_ACCELERATOR when it is imported
+
+    # Its shared-memory collectives are compiled at first use: 46 s, and a compiler that a bare machine lacks.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    deepspeed.init_distributed(dist_backend=backend, auto_mpi_discovery=False, verbose=False)
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(
+        parameters, lr=settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay
+    )
+    engine, *_ = deepspeed.initialize(
+        model=network,
+        model_parameters=parameters,
+        optimizer=optimizer,
+        lr_scheduler=_learning_rate_schedule(optimizer, settings, num_updates),
+        config=_engine_config(settings, num_micro_batches, next(network.parameters()).dtype),
+    )
+    return engine
+
+
+@contextmanager
+def whole_parameters(engine: Any) -> Iterator[None]:
+    """Makes the adapter's tensors whole on every rank while ZeRO-3 keeps them in pieces.
+
+    A collective: every rank enters it.
+    """
+    import deepspeed
+
+    if engine.zero_optimization_stage() < 3:
+        yield
+        return
+    parameters = [parameter for parameter in engine.module.parameters() if parameter.requires_grad]
+    with deepspeed.zero.GatheredParameters(parameters):
+        yield
+
+
+def _learning_rate_schedule(
+    optimizer: torch.optim.Optimizer, settings: LearnerSettings, num_updates: int
+) -> SequentialLR:
+    """A linear rise whose first update already learns, then the chosen decay to the end of the run."""
+    num_left = max(1, num_updates - settings.warmup_steps)
+    warmup = LinearLR(
+        optimizer, start_factor=1 / (settings.warmup_steps + 1), total_iters=max(1, settings.warmup_steps)
+    )
+    decays = {
+        "constant": lambda: ConstantLR(optimizer, factor=1.0),
+        "linear": lambda: LinearLR(
+            optimizer, start_factor=1.0, end_factor=1 / num_left, total_iters=num_left
+        ),
+        "cosine": lambda: CosineAnnealingLR(optimizer, T_max=num_left),
+    }
+    return SequentialLR(optimizer, [warmup, decays[settings.decay]()], milestones=[settings.warmup_steps])
+
+
+def _engine_config(settings: LearnerSettings, num_micro_batches: int, dtype: torch.dtype) -> dict[str, Any]:
+    return {
+        "train_micro_batch_size_per_gpu": 1,
+        "gradient_accumulation_steps": num_micro_batches,
+        "gradient_clipping": settings.max_grad_norm,
+        "zero_optimization": {"stage": settings.zero_stage, "stage3_param_persistence_threshold": 0},
+        "bf16": {"enabled": dtype == torch.bfloat16},
+        "zero_allow_untested_optimizer": True,
+        "zero_force_ds_cpu_optimizer": False,
+        "steps_per_print": 10**9,
+    }
+
+
+def mean_over_ranks(values: dict[str, torch.Tensor]) -> dict[str, float]:
+    """Averages scalars over all ranks; a collective."""
+    stacked = torch.stack([value.float() for value in values.values()])
+    torch.distributed.all_reduce(stacked)
+    means = (stacked / torch.distributed.get_world_size()).tolist()
+    return dict(zip(values, means, strict=True))

@@ -1,0 +1,57 @@
+"""The learner's ranks as one thing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+from jaxtyping import Float
+from ray import ObjectRef
+from torch import Tensor
+
+from eva_rl.actors.deepspeed_engine import Rendezvous
+from eva_rl.records.adapter import AdapterWeights, LearnerUpdate
+
+
+class LearnerGroup:
+    """DeepSpeed ranks that learn together; every call reaches all ranks."""
+
+    def __init__(self, ranks: Sequence[Any]) -> None:
+        self._ranks = list(ranks)
+
+    def join(self) -> AdapterWeights:
+        """Brings the ranks into one process group and returns the untouched adapter."""
+        address, port = ray.get(self._ranks[0].free_address.remote())
+        ready = [
+            rank.join.remote(Rendezvous(address=address, port=port, rank=index, num_ranks=len(self._ranks)))
+            for index, rank in enumerate(self._ranks)
+        ]
+        return ray.get(ready)[0]
+
+    def learn(
+        self, groups: Sequence[ObjectRef], advantages: Float[Tensor, "groups members"]
+    ) -> LearnerUpdate:
+        """One training step: rank r learns from the r-th share of the groups.
+
+        Args:
+            groups: one reference per rollout group; the rollouts travel straight to the ranks.
+            advantages: [groups, members].
+        """
+        share = len(groups) // len(self._ranks)
+        updates = [
+            rank.learn.remote(advantages[first : first + share], *groups[first : first + share])
+            for rank, first in zip(self._ranks, range(0, len(groups), share), strict=True)
+        ]
+        return ray.get(updates)[0]
+
+    def save(self, directory: Path) -> None:
+        """Writes the state of every rank into the directory, which all ranks must see."""
+        ray.get([rank.save.remote(str(directory)) for rank in self._ranks])
+
+    def load(self, directory: Path) -> None:
+        """Restores what `save` wrote, with the same number of ranks."""
+        ray.get([rank.load.remote(str(directory)) for rank in self._ranks])
+
+    def export(self, directory: Path) -> None:
+        """Writes the adapter for `pipe.load_lora_weights`."""
+        ray.get([rank.export.remote(str(directory)) for rank in self._ranks])

@@ -1,0 +1,59 @@
+"""All running actors of an alignment run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from eva_rl.actors.generator import Generator
+from eva_rl.actors.learner import Learner
+from eva_rl.actors.learner_group import LearnerGroup
+from eva_rl.actors.placement import RoleBundles, place_roles, release
+from eva_rl.actors.pool import GeneratorPool, Resources, ScorerPool, start_actors
+from eva_rl.actors.scorer import Scorer
+from eva_rl.config.align import AlignSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roles:
+    """Generators, scorers and learner, placed and started.
+
+    Attributes:
+        bundles: the reserved machines; those of the evaluators are free for the driver to use.
+    """
+
+    generators: GeneratorPool
+    scorers: ScorerPool
+    learner: LearnerGroup
+    bundles: RoleBundles
+
+    def stop(self) -> None:
+        """Stops every actor and gives the machines back."""
+        release(self.bundles)
+
+
+def start_roles(settings: AlignSettings, *, world_model: str, idm: str, tell: Callable[[str], None]) -> Roles:
+    """Places and starts all roles; returns while they are still loading their models.
+
+    Args:
+        settings: counts, resources and everything the roles need.
+        world_model: pipeline directory, visible to every machine.
+        idm: inverse dynamics model directory, visible to every machine.
+        tell: receives a line while machines are missing.
+
+    Raises:
+        PlacementError: when the machines do not appear in time.
+    """
+    bundles = place_roles(settings, tell=tell)
+
+    def start(role: type, places: tuple[int, ...], resources: Resources, *arguments: object) -> list[Any]:
+        return start_actors(role, places, group=bundles.group, resources=resources, arguments=arguments)
+
+    return Roles(
+        generators=GeneratorPool(
+            start(Generator, bundles.generators, settings.generators, settings, world_model),
+            groups_per_call=settings.generators.groups_per_call,
+        ),
+        scorers=ScorerPool(start(Scorer, bundles.scorers, settings.scorers, settings, world_model, idm)),
+        learner=LearnerGroup(start(Learner, bundles.learner, settings.learner, settings, world_model)),
+        bundles=bundles,
+    )

@@ -1,0 +1,50 @@
+"""Recorded episodes -> encoded conditions, streamed by Ray Data."""
+
+from pathlib import Path
+
+import ray
+
+from eva_rl.actors.encoder import encode_conditions
+from eva_rl.config.align import AlignSettings
+from eva_rl.data.conditions import conditions_from_windows
+from eva_rl.data.episodes import EpisodeSurvey, list_episode_files, survey_episodes
+from eva_rl.data.ray_pipeline import stream_windows, windows_from_rows
+from eva_rl.data.windows import WindowShape
+from eva_rl.embodiments.table import EMBODIMENTS
+from eva_rl.records.condition import EncodedCondition
+
+
+def load_conditions(
+    settings: AlignSettings, demonstrations: Path, *, world_model: str
+) -> tuple[list[EncodedCondition], EpisodeSurvey]:
+    """Reads, checks, windows and encodes the demonstrations.
+
+    Args:
+        settings: which tasks, which clip shape, how much damage is tolerated.
+        demonstrations: directory of recorded episodes.
+        world_model: pipeline directory whose codec and text encoder are used.
+
+    Raises:
+        EpisodeDirectoryError: when there are no episodes, or too many are damaged.
+    """
+    video, data = settings.video, settings.data
+    survey = survey_episodes(
+        list_episode_files(demonstrations, tasks=settings.robot.tasks),
+        num_dimensions=EMBODIMENTS[settings.robot.embodiment].dimension,
+        max_damaged_share=data.max_damaged_share,
+    )
+    shape = WindowShape(
+        num_frames=video.num_frames,
+        frame_rate_hz=video.frame_rate_hz,
+        height=video.height,
+        width=video.width,
+        stride_s=video.num_frames * video.frame_period_s,
+    )
+    rows = stream_windows(survey.usable, shape=shape, shuffle_seed=settings.run.seed).iter_rows()
+    conditions = conditions_from_windows(
+        windows_from_rows(rows),
+        seed=settings.run.seed,
+        unseen_instruction_share=data.unseen_instruction_share,
+    )
+    encode = ray.remote(num_cpus=0.25)(encode_conditions)
+    return ray.get(encode.remote(world_model, conditions)), survey

@@ -1,0 +1,111 @@
+"""Rules of the settings that need the tables and the file system; all are checked before Ray starts."""
+
+import difflib
+import importlib.util
+from collections.abc import Collection
+from pathlib import Path
+
+from eva_rl import pretrained
+from eva_rl.config.align import AlignSettings
+from eva_rl.driver.run_directory import directory_is_free
+from eva_rl.embodiments.table import EMBODIMENTS
+from eva_rl.rewards.reward import REWARD_PRESETS
+from eva_rl.rewards.terms import REWARD_TERMS
+from eva_rl.rl.kernels import KERNELS
+from eva_rl.rl.kl import KL_FORMS
+from eva_rl.rl.windows import WINDOWS
+
+SIMULATORS = ("bimanual",)
+
+
+def _in_table(setting: str, name: str, table: Collection[str]) -> str | None:
+    if name in table:
+        return None
+    nearest = difflib.get_close_matches(name, table, n=1, cutoff=0.0)[0]
+    return f"{setting} must be one of {', '.join(table)}, got {name!r}; the nearest is {nearest!r}"
+
+
+def _kernel(settings: AlignSettings) -> str | None:
+    names = [name for name in KERNELS if name != "ode"]  # it has no log-prob to learn from
+    return _in_table("sampling.kernel", settings.sampling.kernel, names)
+
+
+def _window(settings: AlignSettings) -> str | None:
+    return _in_table("sampling.window", settings.sampling.window, WINDOWS)
+
+
+def _kl_form(settings: AlignSettings) -> str | None:
+    return _in_table("algorithm.kl_form", settings.algorithm.kl_form, KL_FORMS)
+
+
+def _embodiment(settings: AlignSettings) -> str | None:
+    return _in_table("robot.embodiment", settings.robot.embodiment, EMBODIMENTS)
+
+
+def _reward_preset(settings: AlignSettings) -> str | None:
+    return _in_table("reward.preset", settings.reward.preset, REWARD_PRESETS)
+
+
+def _reward_terms(settings: AlignSettings) -> str | None:
+    problems = [_in_table("reward.term_weights", name, REWARD_TERMS) for name in settings.reward.term_weights]
+    return next((problem for problem in problems if problem), None)
+
+
+def _simulator(settings: AlignSettings) -> str | None:
+    return _in_table("robot.simulator", settings.robot.simulator, SIMULATORS)
+
+
+def _mujoco(settings: AlignSettings) -> str | None:
+    if importlib.util.find_spec("mujoco") is not None:
+        return None
+    return "the embedded simulator needs mujoco, which is not installed; pip install 'eva-rl[embedded]'"
+
+
+def _tasks(settings: AlignSettings) -> str | None:
+    if importlib.util.find_spec("mujoco") is None:
+        return None
+    from eva_rl.simulators.bimanual import TASKS
+
+    problems = [_in_table("robot.tasks", name, TASKS) for name in settings.robot.tasks]
+    return next((problem for problem in problems if problem), None)
+
+
+def _world_model(settings: AlignSettings) -> str | None:
+    directory = settings.world_model.directory or pretrained.WORLD_MODEL
+    return _holds(directory, "model_index.json", "world_model.directory", "a diffusers pipeline directory")
+
+
+def _idm(settings: AlignSettings) -> str | None:
+    directory = settings.idm.directory or pretrained.IDM
+    return _holds(directory, "config.json", "idm.directory", "an inverse dynamics model directory")
+
+
+def _demonstrations(settings: AlignSettings) -> str | None:
+    directory = settings.data.directory
+    if directory is None or directory.is_dir():
+        return None
+    return f"data.directory {directory} does not exist; record episodes with recipes/robotwin_collect.py"
+
+
+def _holds(directory: Path, file: str, setting: str, kind: str) -> str | None:
+    if (directory / file).is_file():
+        return None
+    return f"{setting} must be {kind}, but {directory} has no {file}"
+
+
+PREFLIGHT_RULES = (
+    _kernel,
+    _window,
+    _kl_form,
+    _embodiment,
+    _reward_preset,
+    _reward_terms,
+    _simulator,
+    _mujoco,
+    _tasks,
+    _world_model,
+    _idm,
+    _demonstrations,
+    directory_is_free,
+)
+"""Every rule; each returns one sentence when broken."""

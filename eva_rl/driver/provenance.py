@@ -1,0 +1,97 @@
+"""Where a run's numbers come from: command, code, versions, hardware, model files."""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = ("eva-rl", "ray", "torch", "diffusers", "peft", "deepspeed", "transformers", "numpy", "mujoco")
+
+
+def describe_run(*, seed: int, model_directories: dict[str, Path]) -> dict[str, Any]:
+    """Facts that are known when a run starts.
+
+    Args:
+        seed: the run's seed.
+        model_directories: directory per model role; each is hashed.
+    """
+    return {
+        "command": " ".join([Path(sys.executable).name, *sys.argv]),
+        "seed": seed,
+        "commit": _commit(),
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "versions": {name: version for name in _PACKAGES if (version := _version(name))},
+        "hardware": _hardware(),
+        **{
+            role: {"directory": str(directory), "hash": hash_directory(directory)}
+            for role, directory in model_directories.items()
+        },
+    }
+
+
+def update_provenance(file: Path, **facts: object) -> None:
+    """Adds facts that became known during the run."""
+    known = json.loads(file.read_text()) if file.is_file() else {}
+    file.write_text(json.dumps({**known, **facts}, indent=1) + "\n")
+
+
+def hash_directory(directory: Path) -> str:
+    """First 16 hex digits of the SHA-256 over all file names and bytes of a model directory."""
+    digest = hashlib.sha256()
+    for file in sorted(
+        path for path in directory.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    ):
+        digest.update(str(file.relative_to(directory)).encode())
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def _commit() -> str:
+    root = Path(__file__).resolve().parents[2]
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return answer.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _hardware() -> dict[str, Any]:
+    import torch
+
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {
+        "processor": _processor_name(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "gpus": gpus or "none",
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+    }
+
+
+def _processor_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"

@@ -1,0 +1,71 @@
+"""One row of metrics per training step."""
+
+from collections.abc import Mapping
+
+import torch
+
+from eva_rl.driver.batch import BatchScores, PendingBatch
+from eva_rl.records.adapter import LearnerUpdate
+from eva_rl.rl.advantages import Advantages
+
+
+def measure_step(
+    batch: PendingBatch,
+    scores: BatchScores,
+    advantages: Advantages,
+    update: LearnerUpdate,
+    *,
+    started: float,
+    waited: float,
+    learned: float,
+    synced: float,
+) -> dict[str, float]:
+    """Gathers the metrics of one training step under their declared names.
+
+    Args:
+        batch: the batch that was learned from.
+        scores: its rewards.
+        advantages: what became of the rewards.
+        update: what the learner returned.
+        started: clock reading when the step began, in seconds.
+        waited: when the rewards were there.
+        learned: when the learner had answered.
+        synced: when the adapter was on its way.
+    """
+    judged = scores.judged
+    breakdowns = [group.breakdown for group in scores.groups]
+
+    def mean(values: torch.Tensor) -> float:
+        return float(values[judged].mean())
+
+    terms = {
+        name: torch.stack([breakdown.terms[name] for breakdown in breakdowns]) for name in breakdowns[0].terms
+    }
+    return {
+        "reward/mean": mean(scores.rewards),
+        "reward/std_within_group": float(advantages.reward_std.mean()),
+        "reward/penalty": mean(torch.stack([breakdown.penalties for breakdown in breakdowns])),
+        **{f"reward/term/{name}": mean(values) for name, values in terms.items()},
+        "reward/abstained": float((~judged).sum()),
+        "advantage/zero_variance_share": advantages.num_degenerate_groups / len(breakdowns),
+        "motion/path_length_rad": mean(torch.stack([group.path_lengths for group in scores.groups])),
+        **update.metrics,
+        "rollouts/staleness": float(batch.index - batch.policy.training_step),
+        "rollouts/per_s": judged.numel() / (synced - started),
+        "sync/adapter_bytes": float(update.weights.values.nbytes),
+        "time/generate_s": sum(group.generation_s for group in scores.groups),
+        "time/score_s": sum(group.scoring_s for group in scores.groups),
+        "time/wait_s": waited - started,
+        "time/learn_s": learned - waited,
+        "time/sync_s": synced - learned,
+        "time/step_s": synced - started,
+    }
+
+
+def describe(row: Mapping[str, float]) -> str:
+    """The metrics of one step that a person wants to see while waiting."""
+    prefix = "reward/term/"
+    terms = " ".join(
+        f"{name.removeprefix(prefix)} {row[name]:.2f}" for name in row if name.startswith(prefix)
+    )
+    return f"reward {row['reward/mean']:.3f} | {terms} | {row['rollouts/per_s']:.0f} rollouts/s"

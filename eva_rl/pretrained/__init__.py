@@ -1,0 +1,7 @@
+"""The embedded weights that ship with the package; see the model card beside this file."""
+
+from pathlib import Path
+
+DIRECTORY = Path(__file__).parent
+WORLD_MODEL = DIRECTORY / "world_model"
+IDM = DIRECTORY / "idm"
