@@ -1,0 +1,31 @@
+"""The console command `eva-rl`: small tools around runs; whole runs are started by `recipes/`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from eva_rl.cli import report, score, verify
+
+COMMANDS = {
+    "report": report,
+    "score": score,
+    "verify": verify,
+}
+"""Each module has PURPOSE, add_arguments(parser) and run(arguments) -> exit code."""
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Runs one command and ends the process with its exit code: 0 fine, 1 a finding, 2 wrong input."""
+    parser = argparse.ArgumentParser(
+        prog="eva-rl",
+        description="Tools around eva_rl runs. `python recipes/robotwin_align.py` starts one; see its --help.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, module in COMMANDS.items():
+        module.add_arguments(commands.add_parser(name, help=module.PURPOSE, description=module.PURPOSE))
+    arguments = parser.parse_args(words)
+    sys.exit(COMMANDS[arguments.command].run(arguments))
+
+
+if __name__ == "__main__":
+    main()

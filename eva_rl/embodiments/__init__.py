@@ -1,0 +1,5 @@
+from eva_rl.embodiments.embodiment import Embodiment
+from eva_rl.embodiments.joint_limits import JointLimits
+from eva_rl.embodiments.table import EMBODIMENTS
+
+__all__ = ["EMBODIMENTS", "Embodiment", "JointLimits"]

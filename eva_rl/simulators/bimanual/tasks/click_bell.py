@@ -1,0 +1,88 @@
+"""Press a bell with the closed gripper of the nearer arm."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from eva_rl.simulators.bimanual.scene_object import SceneObject
+from eva_rl.simulators.bimanual.scene_state import SceneState
+from eva_rl.simulators.bimanual.tasks.sampling import draw_colours, draw_point
+from eva_rl.simulators.bimanual.waypoint import ToolPose, Waypoint
+
+CLEARANCE_M = 0.12
+PRESS_M = 0.046
+CLOSED_BELOW = 0.3
+
+
+@dataclass(frozen=True)
+class ClickBell:
+    """A bell on the left or right of the table; the goal is one touch of its button by closed fingers."""
+
+    x: float
+    y: float
+    colour: str
+
+    name: ClassVar[str] = "click_bell"
+    is_goal_momentary: ClassVar[bool] = True
+    seen_instructions: ClassVar[tuple[str, ...]] = (
+        "use the {arm} arm to click the {colour} bell",
+        "press the button of the {colour} bell with the {arm} gripper",
+        "click the {colour} bell on the {arm}",
+        "ring the {colour} bell with the {arm} arm",
+    )
+    unseen_instructions: ClassVar[tuple[str, ...]] = (
+        "tap the top of the {colour} bell using the {arm} hand",
+        "let the {arm} arm ring the bell that is {colour}",
+    )
+
+    @classmethod
+    def sample(cls, generator: np.random.Generator) -> Self:
+        """Draw the bell's place, never between the arms, and its colour."""
+        side = generator.choice([-1, 1])
+        x, y = draw_point(generator, x=(0.08, 0.28), y=(-0.20, -0.05))
+        (colour,) = draw_colours(generator, 1)
+        return cls(x=float(side * x), y=y, colour=colour)
+
+    @property
+    def arm(self) -> str:
+        """The arm on the bell's side."""
+        return "left" if self.x < 0 else "right"
+
+    def objects(self) -> tuple[SceneObject, ...]:
+        """Return the bell, a drum with a white button."""
+        button = (
+            '<geom name="button" type="cylinder" size="0.022 0.012" pos="0 0 0.03" rgba="0.95 0.95 0.95 1"/>'
+        )
+        return (
+            SceneObject(
+                "bell",
+                "cylinder",
+                position=(self.x, self.y, 0.02),
+                size=(0.045, 0.02),
+                colour=self.colour,
+                is_movable=False,
+                details=button,
+            ),
+        )
+
+    def words(self) -> dict[str, str]:
+        """Return the arm and the colour."""
+        return {"arm": self.arm, "colour": self.colour}
+
+    def waypoints(self) -> tuple[Waypoint, ...]:
+        """Close and hover, press, dwell, rise."""
+        above = {self.arm: ToolPose((self.x, self.y, CLEARANCE_M))}
+        down = {self.arm: ToolPose((self.x, self.y, PRESS_M))}
+        return (
+            Waypoint(1.4, above, {self.arm: 0.0}),
+            Waypoint(0.6, down),
+            Waypoint(0.4),
+            Waypoint(0.6, above),
+        )
+
+    def is_goal_reached(self, state: SceneState) -> bool:
+        """Whether the closed fingers of the bell's arm touch the button."""
+        return (
+            state.is_touched_by_fingers("button", self.arm) and state.gripper_opening(self.arm) < CLOSED_BELOW
+        )

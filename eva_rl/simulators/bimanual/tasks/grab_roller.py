@@ -1,0 +1,82 @@
+"""Lift one long roller with both arms, level."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from eva_rl.simulators.bimanual.scene_object import SceneObject
+from eva_rl.simulators.bimanual.scene_state import SceneState
+from eva_rl.simulators.bimanual.tasks.sampling import draw_colours, draw_point
+from eva_rl.simulators.bimanual.waypoint import ToolPose, Waypoint
+
+HALF_LENGTH_M, HALF_THICKNESS_M = 0.17, 0.02
+GRASP_FROM_CENTRE_M = 0.12
+LIFTED_ABOVE_M = 0.08
+LARGEST_TILT = 0.25
+
+
+@dataclass(frozen=True)
+class GrabRoller:
+    """A roller across the middle of the table; it must end up in the air and about level."""
+
+    x: float
+    y: float
+    colour: str
+
+    name: ClassVar[str] = "grab_roller"
+    is_goal_momentary: ClassVar[bool] = False
+    seen_instructions: ClassVar[tuple[str, ...]] = (
+        "both grippers lift the {colour} roller",
+        "grab the {colour} roller with both arms and lift it",
+        "use the left and the right arm to pick up the {colour} roller",
+        "lift the {colour} roller by its two ends",
+    )
+    unseen_instructions: ClassVar[tuple[str, ...]] = (
+        "hold the {colour} roller at both ends and raise it with two arms",
+        "with both hands, take the roller that is {colour} off the table",
+    )
+
+    @classmethod
+    def sample(cls, generator: np.random.Generator) -> Self:
+        """Draw a place near the middle and a colour."""
+        x, y = draw_point(generator, x=(-0.06, 0.06), y=(-0.20, -0.06))
+        (colour,) = draw_colours(generator, 1)
+        return cls(x, y, colour)
+
+    def objects(self) -> tuple[SceneObject, ...]:
+        """Return the roller."""
+        return (
+            SceneObject(
+                "roller",
+                "box",
+                position=(self.x, self.y, 0.03),
+                size=(HALF_LENGTH_M, HALF_THICKNESS_M, HALF_THICKNESS_M),
+                colour=self.colour,
+            ),
+        )
+
+    def words(self) -> dict[str, str]:
+        """Return the colour."""
+        return {"colour": self.colour}
+
+    def waypoints(self) -> tuple[Waypoint, ...]:
+        """Hover at both ends, descend, close, lift."""
+        return (
+            Waypoint(1.2, self._tools_at(0.11)),
+            Waypoint(0.8, self._tools_at(0.026)),
+            Waypoint(0.4, grippers={"left": 0.0, "right": 0.0}),
+            Waypoint(0.8, self._tools_at(0.13)),
+        )
+
+    def is_goal_reached(self, state: SceneState) -> bool:
+        """Whether the roller is up and level."""
+        return (
+            state.position("roller")[2] > LIFTED_ABOVE_M and abs(state.tilt("roller", axis=0)) < LARGEST_TILT
+        )
+
+    def _tools_at(self, height_m: float) -> dict[str, ToolPose]:
+        return {
+            "left": ToolPose((self.x - GRASP_FROM_CENTRE_M, self.y, height_m), yaw=-np.pi / 2),
+            "right": ToolPose((self.x + GRASP_FROM_CENTRE_M, self.y, height_m), yaw=np.pi / 2),
+        }

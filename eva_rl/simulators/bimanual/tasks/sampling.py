@@ -1,0 +1,31 @@
+"""Draws of places and colours that the tasks share."""
+
+import numpy as np
+
+from eva_rl.simulators.bimanual.scene_object import COLOURS
+
+
+def draw_point(
+    generator: np.random.Generator, *, x: tuple[float, float], y: tuple[float, float]
+) -> tuple[float, float]:
+    """Draw a point of the table, m, uniformly from a rectangle."""
+    return float(generator.uniform(*x)), float(generator.uniform(*y))
+
+
+def draw_apart_points(
+    generator: np.random.Generator,
+    *,
+    x: tuple[tuple[float, float], tuple[float, float]],
+    y: tuple[float, float],
+    distance_m: float,
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Draw two points of the table, each with its own range of x, further apart than a distance, m."""
+    while True:
+        one, other = draw_point(generator, x=x[0], y=y), draw_point(generator, x=x[1], y=y)
+        if np.hypot(one[0] - other[0], one[1] - other[1]) > distance_m:
+            return one, other
+
+
+def draw_colours(generator: np.random.Generator, count: int) -> tuple[str, ...]:
+    """Draw different colours."""
+    return tuple(str(name) for name in generator.choice(list(COLOURS), size=count, replace=False))
