@@ -123,7 +123,7 @@ def test_arms_that_reach_for_the_same_point_are_counted_as_touching():
 
 
 def test_resting_commands_break_no_limit():
-    assert count_command_violations(resting(), EMBODIMENT, frame_rate_hz=5.0) == {
+    assert count_command_violations(resting(), LIMITS, frame_rate_hz=5.0) == {
         "position": 0,
         "velocity": 0,
         "acceleration": 0,
@@ -133,23 +133,23 @@ def test_resting_commands_break_no_limit():
 def test_one_step_command_counts_one_velocity_and_two_acceleration_frames():
     actions = resting()
     actions[4:, 0] += 1.01 * LIMITS.velocity[0] / 5.0
-    counts = count_command_violations(actions, EMBODIMENT, frame_rate_hz=5.0)
+    counts = count_command_violations(actions, LIMITS, frame_rate_hz=5.0)
     assert counts == {"position": 0, "velocity": 1, "acceleration": 2}
 
 
 def test_a_steady_motion_just_below_the_speed_limit_breaks_nothing_once_it_runs():
     actions = resting()
     actions[:, 0] += np.arange(8) * 0.99 * LIMITS.velocity[0] / 50.0
-    counts = count_command_violations(actions, EMBODIMENT, frame_rate_hz=50.0)
+    counts = count_command_violations(actions, LIMITS, frame_rate_hz=50.0)
     assert counts == {"position": 0, "velocity": 0, "acceleration": 0}
 
 
 def test_closing_a_gripper_within_one_frame_is_allowed_but_chattering_is_not():
     closing = resting()
     closing[:, LIMITS.gripper_indices[0]] = [1, 1, 1, 0, 0, 0, 0, 0]
-    assert not any(count_command_violations(closing, EMBODIMENT, frame_rate_hz=5.0).values())
+    assert not any(count_command_violations(closing, LIMITS, frame_rate_hz=5.0).values())
     closing[:, LIMITS.gripper_indices[0]] = [1, 1, 1, 0, 1, 1, 1, 1]
-    assert count_command_violations(closing, EMBODIMENT, frame_rate_hz=5.0)["acceleration"] == 1
+    assert count_command_violations(closing, LIMITS, frame_rate_hz=5.0)["acceleration"] == 1
 
 
 def test_actions_of_another_shape_are_refused():
