@@ -41,6 +41,10 @@ class Generator:
         """The adapter that is really in the network: its hash is computed anew from the live weights."""
         return live_version(self._world_model.transformer, self._training_step)
 
+    def generate_group(self, condition: EncodedCondition, training_step: int) -> RolloutGroup:
+        """Samples the group of one condition."""
+        return self.generate([condition], training_step)[0]
+
     def generate(self, conditions: Sequence[EncodedCondition], training_step: int) -> list[RolloutGroup]:
         """Samples one group per condition, all in the same forward passes.
 

@@ -71,8 +71,11 @@ class GeneratorPool:
         references = []
         for index, chunk in enumerate(chunks):
             actor = self._actors[index % len(self._actors)]
-            groups = actor.generate.options(num_returns=len(chunk)).remote(chunk, training_step)
-            references.append([groups] if len(chunk) == 1 else list(groups))
+            if len(chunk) == 1:  # Ray hands a single return value over whole, not unpacked
+                references.append([actor.generate_group.remote(chunk[0], training_step)])
+            else:
+                groups = actor.generate.options(num_returns=len(chunk)).remote(chunk, training_step)
+                references.append(list(groups))
         return references
 
     def write_adapter(self, weights: AdapterWeights) -> None:

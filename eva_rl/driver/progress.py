@@ -17,6 +17,7 @@ from rich.progress import (
 
 LOG_EVERY_S = 10.0
 """Seconds between lines where there is no terminal to redraw."""
+LOG_WIDTH = 110
 
 
 class StageProgress:
@@ -67,7 +68,7 @@ class RunProgress:
     """Progress of all stages: live bars in a terminal, plain lines elsewhere."""
 
     def __init__(self, stages: Sequence[str], *, console: Console | None = None) -> None:
-        self.console = console or Console()
+        self.console = console or _console()
         self.is_live = self.console.is_terminal
         self._stages = list(stages)
         self.bars = Progress(
@@ -99,3 +100,9 @@ class RunProgress:
             self.console.print(f"[{number}/{len(self._stages)}] {name}", markup=False)
         yield progress
         progress.finish()
+
+
+def _console() -> Console:
+    """The terminal; a log file gets lines wide enough for the tables."""
+    console = Console()
+    return console if console.is_terminal else Console(width=LOG_WIDTH)

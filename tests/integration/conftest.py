@@ -32,7 +32,9 @@ class TinyModels:
 def tiny_models(tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
     torch.manual_seed(0)
-    frames = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (16, NUM_FRAMES, SIZE, SIZE, 3), np.uint8))
+    frames = torch.from_numpy(
+        np.random.default_rng(0).integers(0, 256, (16, NUM_FRAMES, SIZE, SIZE, 3), np.uint8)
+    )
     create_tiny_wan_directory(
         root / "world_model",
         codec=fit_linear_patch_codec(frames, channels=8, seed=0),

@@ -4,7 +4,6 @@ import json
 from contextlib import contextmanager
 
 import pytest
-from tests.integration.conftest import tiny_settings
 
 from eva_rl.actors.roles import start_roles
 from eva_rl.checkpoints.store import CheckpointStore
@@ -16,6 +15,7 @@ from eva_rl.driver.progress import RunProgress
 from eva_rl.driver.run_state import RunState
 from eva_rl.metrics.jsonl import JsonlSink
 from eva_rl.metrics.sinks import MetricSinks
+from tests.integration.conftest import tiny_settings
 
 pytestmark = pytest.mark.integration
 
@@ -45,7 +45,9 @@ def run_loop(settings, models, conditions, directory, *, resume=False):
             scale = calibrate_reward(settings, roles, schedule)
             state = RunState(store, rollouts_ahead=ahead, initial=initial, penalty_scale=scale)
         with RunProgress(["align"]) as progress, progress.stage("align") as stage:
-            sink = JsonlSink(directory / "metrics.jsonl", last_kept_step=state.training_step - 1 if resume else None)
+            sink = JsonlSink(
+                directory / "metrics.jsonl", last_kept_step=state.training_step - 1 if resume else None
+            )
             align(settings, roles, schedule, state, sinks=MetricSinks([sink]), progress=stage)
             sink.close()
     rows = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
@@ -53,7 +55,10 @@ def run_loop(settings, models, conditions, directory, *, resume=False):
 
 
 def without_times(rows):
-    return [{name: value for name, value in row.items() if "time/" not in name and "per_s" not in name} for row in rows]
+    return [
+        {name: value for name, value in row.items() if "time/" not in name and "per_s" not in name}
+        for row in rows
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +84,9 @@ def test_the_same_seed_gives_the_same_bytes(reference_run, tiny_models, tiny_con
     assert without_times(again[1]) == without_times(reference_run[1])
 
 
-def test_more_generators_and_scorers_give_the_same_bytes(reference_run, tiny_models, tiny_conditions, tmp_path):
+def test_more_generators_and_scorers_give_the_same_bytes(
+    reference_run, tiny_models, tiny_conditions, tmp_path
+):
     settings = tiny_settings(generators__count=2, scorers__count=2)
     assert run_loop(settings, tiny_models, tiny_conditions, tmp_path)[0] == reference_run[0]
 
@@ -115,6 +122,9 @@ def test_a_lost_adapter_push_is_caught_in_the_next_batch(local_ray, tiny_models,
         )
         roles.generators.write_adapter(state.policy)
         roles.generators.write_adapter = lambda weights: None  # the fault: every later push is lost
-        with RunProgress(["align"]) as progress, progress.stage("align") as stage:
-            with pytest.raises(PolicyMismatchError, match="batch 1"):
-                align(settings, roles, schedule, state, sinks=MetricSinks([]), progress=stage)
+        with (
+            RunProgress(["align"]) as progress,
+            progress.stage("align") as stage,
+            pytest.raises(PolicyMismatchError, match="batch 1"),
+        ):
+            align(settings, roles, schedule, state, sinks=MetricSinks([]), progress=stage)

@@ -1,21 +1,33 @@
 """DeepSpeed's update equals plain torch AdamW, whatever the ZeRO stage and the number of ranks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import ray
 import torch
-from tests.integration.conftest import tiny_settings
 
 from eva_rl.actors.generator import Generator
-from eva_rl.actors.learner import Learner
+from eva_rl.actors.learner import Learner, UnknownPolicyError
 from eva_rl.actors.learner_group import LearnerGroup
 from eva_rl.actors.policy import objective, open_policy
 from eva_rl.actors.replay import replay_groups
 from eva_rl.world_model.adapter_io import read_adapter
+from tests.integration.conftest import tiny_settings
 
 pytestmark = pytest.mark.integration
 
 ADVANTAGES = torch.tensor([[1.0, -1.0, 0.5, -0.5], [-0.3, 0.3, 1.2, -1.2]])
+
+
+class LearnerProcess(Learner):
+    """One process that is a rank of several learners, one after the other: starting processes is slow."""
+
+    def __init__(self):
+        self.is_alive = True
+
+    def become(self, settings, world_model_directory):
+        Learner.__init__(self, settings, world_model_directory)
 
 
 def plain_torch_update(settings, world_model_directory, groups):
@@ -44,36 +56,37 @@ def groups(tiny_models, tiny_conditions):
     return Generator(tiny_settings(), tiny_models.world_model).generate(tiny_conditions[:2], 0)
 
 
-@pytest.mark.parametrize("num_ranks", [1, 2])
-@pytest.mark.parametrize("zero_stage", [0, 1, 2, 3])
-def test_deepspeed_equals_plain_adamw(local_ray, tiny_models, groups, num_ranks, zero_stage):
-    settings = tiny_settings(learner__num_ranks=num_ranks, learner__zero_stage=zero_stage)
-    expected = plain_torch_update(settings, tiny_models.world_model, groups)
-    before = read_adapter(open_policy(settings, tiny_models.world_model).transformer, 0)
+@pytest.fixture(scope="module", params=[1, 2], ids=["one_rank", "two_ranks"])
+def processes(request, local_ray):
+    started = [ray.remote(LearnerProcess).options(num_cpus=0.1).remote() for _ in range(request.param)]
+    yield started
+    for process in started:
+        ray.kill(process)
 
-    ranks = [ray.remote(Learner).options(num_cpus=0.1).remote(settings, tiny_models.world_model) for _ in range(num_ranks)]
-    try:
-        group = LearnerGroup(ranks)
-        assert group.join().version == before.version
-        update = group.learn([ray.put(item) for item in groups], ADVANTAGES)
-    finally:
-        for rank in ranks:
-            ray.kill(rank)
+
+def start_learner(processes, settings, models):
+    ray.get([process.become.remote(settings, models.world_model) for process in processes])
+    learner = LearnerGroup(processes)
+    return learner, learner.join()
+
+
+@pytest.mark.parametrize("zero_stage", [0, 1, 2, 3])
+def test_deepspeed_equals_plain_adamw(processes, tiny_models, groups, zero_stage):
+    settings = tiny_settings(learner__num_ranks=len(processes), learner__zero_stage=zero_stage)
+    before = read_adapter(open_policy(settings, tiny_models.world_model).transformer, 0)
+    expected = plain_torch_update(settings, tiny_models.world_model, groups)
+
+    learner, initial = start_learner(processes, settings, tiny_models)
+    assert initial.version == before.version
+    update = learner.learn([ray.put(group) for group in groups], ADVANTAGES)
+
     assert np.abs(expected.values - before.values).max() > 1e-3
     np.testing.assert_allclose(update.weights.values, expected.values, atol=2e-6)
 
 
-def test_a_group_of_an_unknown_policy_is_refused(local_ray, tiny_models, groups):
-    from dataclasses import replace
-
-    from eva_rl.actors.learner import UnknownPolicyError
-
+def test_a_group_of_an_unknown_policy_is_refused(processes, tiny_models, groups):
+    settings = tiny_settings(learner__num_ranks=len(processes))
     stranger = replace(groups[0], adapter=replace(groups[0].adapter, content_hash="0" * 16))
-    rank = ray.remote(Learner).options(num_cpus=0.1).remote(tiny_settings(), tiny_models.world_model)
-    try:
-        group = LearnerGroup([rank])
-        group.join()
-        with pytest.raises(UnknownPolicyError, match="0000000000000000"):
-            group.learn([ray.put(stranger), ray.put(groups[1])], ADVANTAGES)
-    finally:
-        ray.kill(rank)
+    learner, _ = start_learner(processes, settings, tiny_models)
+    with pytest.raises(UnknownPolicyError, match="0000000000000000"):
+        learner.learn([ray.put(stranger), ray.put(stranger)], ADVANTAGES)

@@ -1,0 +1,172 @@
+"""Pretraining jobs at a size of seconds: they learn, leave models that load, and continue where they stopped."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from eva_rl.config.pretraining import IdmSettings, SftSettings
+from eva_rl.config.video import VideoSettings
+from eva_rl.data.episodes import list_episode_files
+from eva_rl.data.robotwin_hdf5 import read_episode
+from eva_rl.idm import InverseDynamicsModel
+from eva_rl.pretraining.collection import collect_demonstrations
+from eva_rl.pretraining.idm_training import train_idm
+from eva_rl.pretraining.loop_options import VALIDATION_LOSS
+from eva_rl.pretraining.metrics_log import MetricsLog, followed
+from eva_rl.pretraining.progress import TrainingProgress, learning_rate_share
+from eva_rl.pretraining.world_model_training import train_world_model
+from eva_rl.world_model import WorldModel
+
+pytestmark = pytest.mark.integration
+TASKS = ("click_bell", "grab_roller")
+NUM_EPISODES = 5
+
+
+def collect(directory, *, num_episodes=NUM_EPISODES):
+    return collect_demonstrations(
+        directory,
+        tasks=TASKS,
+        num_episodes_per_task=num_episodes,
+        first_scene_seed=0,
+        video=VideoSettings(),
+    )
+
+
+@pytest.fixture(scope="module")
+def demonstrations(local_ray, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("demonstrations")
+    collect(directory)
+    return directory
+
+
+def job(directory, *, num_steps):
+    return {
+        "directory": directory,
+        "num_steps": num_steps,
+        "batch_size": 4,
+        "warmup_steps": 2,
+        "validation_share": 0.2,
+        "validate_every_steps": 4,
+        "checkpoint_every_steps": 8,
+    }
+
+
+def world_model_settings(directory, *, num_steps):
+    return SftSettings.model_validate(
+        {
+            "training": job(directory, num_steps=num_steps),
+            "world_model": {"dim": 32, "num_layers": 1, "num_heads": 2, "ffn_dim": 64, "compiles": False},
+        }
+    )
+
+
+def reported_steps(job_directory):
+    return [json.loads(line)["step"] for line in (job_directory / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def world_model_job(demonstrations, tmp_path_factory):
+    root = tmp_path_factory.mktemp("world_model")
+    settings = world_model_settings(root / "model", num_steps=12)
+    files = list_episode_files(demonstrations)
+    train_world_model(settings, files=files, job_directory=root / "job", provenance={"commit": "abc"})
+    return root
+
+
+def test_recording_again_keeps_episodes_and_continues_behind_them(demonstrations, tmp_path):
+    first = collect(tmp_path, num_episodes=2)
+    again = collect(tmp_path)
+    assert [outcome.num_kept for outcome in first] == [0, 0]
+    assert [outcome.num_kept for outcome in again] == [2, 2]
+    for interrupted, whole in zip(
+        list_episode_files(tmp_path), list_episode_files(demonstrations), strict=True
+    ):
+        interrupted, whole = read_episode(interrupted), read_episode(whole)
+        assert interrupted.scene_seed == whole.scene_seed
+        np.testing.assert_array_equal(interrupted.actions, whole.actions)
+        np.testing.assert_array_equal(interrupted.frames, whole.frames)
+
+
+def test_world_model_training_lowers_the_held_out_error_and_leaves_a_pipeline(world_model_job):
+    lines = (world_model_job / "job" / "metrics.jsonl").read_text().splitlines()
+    losses = [json.loads(line)[VALIDATION_LOSS] for line in lines]
+    assert losses[-1] < losses[0]
+    world_model = WorldModel.from_directory(world_model_job / "model", with_text_encoder=True)
+    latents = world_model.encode_frames(torch.zeros(1, 17, 48, 64, 3, dtype=torch.uint8))
+    assert tuple(latents.shape[1:]) == world_model.latent_shape(17, 48, 64)
+    initial = WorldModel.from_directory(world_model_job / "job" / "initial")
+    trained = dict(world_model.transformer.named_parameters())
+    changed = [
+        not torch.equal(weight, trained[name]) for name, weight in initial.transformer.named_parameters()
+    ]
+    assert all(changed)
+
+
+def test_the_card_says_how_the_model_came_about(world_model_job):
+    card = json.loads((world_model_job / "model" / "card.json").read_text())
+    assert card["provenance"] == {"commit": "abc"}
+    assert (card["num_training_episodes"], card["num_held_out_episodes"]) == (8, 2)
+    assert card["settings"]["training"]["num_steps"] == 12
+    assert card["metrics"]["cpu_s"] > 0
+
+
+def test_a_longer_training_continues_at_the_step_where_the_job_stopped(world_model_job, demonstrations):
+    job_directory, model = world_model_job / "job", world_model_job / "longer"
+    before = reported_steps(job_directory)
+    settings = world_model_settings(model, num_steps=20)
+    files = list_episode_files(demonstrations)
+    train_world_model(settings, files=files, job_directory=job_directory, provenance={})
+    assert before[-1] == 12
+    assert reported_steps(job_directory)[len(before) :] == [16, 20]
+
+
+def test_idm_training_lowers_the_held_out_error_and_leaves_a_model(world_model_job, demonstrations):
+    model, job_directory = world_model_job / "idm", world_model_job / "idm_job"
+    settings = IdmSettings.model_validate(
+        {"training": job(model, num_steps=12), "idm": {"world_model": world_model_job / "job" / "initial"}}
+    )
+    files = list_episode_files(demonstrations)
+    metrics = train_idm(settings, files=files, job_directory=job_directory, provenance={})
+    lines = (job_directory / "metrics.jsonl").read_text().splitlines()
+    assert metrics[VALIDATION_LOSS] < json.loads(lines[0])[VALIDATION_LOSS]
+    positions = InverseDynamicsModel.from_directory(model).decode_positions(torch.zeros(1, 17, 3, 48, 64))
+    assert positions.shape == (1, 17, 14)
+
+
+def test_reconstructions_without_a_world_model_are_refused_by_the_settings_name(demonstrations, tmp_path):
+    with pytest.raises(ValueError, match=r"idm.reconstruction_share is 0.7, but idm.world_model"):
+        train_idm(
+            IdmSettings(),
+            files=list_episode_files(demonstrations),
+            job_directory=tmp_path,
+            provenance={},
+        )
+
+
+def test_the_learning_rate_rises_stays_and_falls():
+    def share_at(step):
+        progress = TrainingProgress(num_steps=100, step=step)
+        return learning_rate_share(progress, warmup_steps=10, decay_share=0.4)
+
+    assert share_at(0) == pytest.approx(0.1)
+    assert [share_at(step) for step in (9, 30, 60)] == pytest.approx([1.0, 1.0, 1.0])
+    assert share_at(80) == pytest.approx(0.505)
+    assert share_at(100) == pytest.approx(0.01)
+
+
+def test_a_used_up_cpu_budget_ends_training_before_its_steps():
+    progress = TrainingProgress(num_steps=100, cpu_budget_s=50.0, step=10, cpu_s=25.0)
+    assert progress.share == pytest.approx(0.5)
+    progress.cpu_s = 60.0
+    assert progress.share == 1.0
+
+
+def test_whoever_started_a_job_sees_each_report_of_this_attempt_once(tmp_path):
+    file, seen = tmp_path / "metrics.jsonl", []
+    file.write_text('{"step": 1}\n')
+    with followed(file, lambda metrics: seen.append(metrics["step"])):
+        for step in (2, 3):
+            MetricsLog(file).after_report(None, [{"step": step}, {"step": -1}], None)
+    assert seen == [2, 3]
