@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from eva_rl.config.run import ClusterSettings
 
@@ -22,6 +23,7 @@ QUIET_ENVIRONMENT = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
     # One thread per process unless a role asks for more: several actors on few cores would thrash.
     "OMP_NUM_THREADS": "1",
 }
@@ -41,6 +43,8 @@ def ray_session(settings: ClusterSettings) -> Iterator[None]:
     if address is None:
         for name, value in LOCAL_ENVIRONMENT.items():
             os.environ.setdefault(name, value)
+        if not Path("/dev/nvidia0").exists():
+            os.environ.setdefault("DS_ACCELERATOR", "cpu")
     import ray  # Ray reads these variables when it is imported.
 
     if address is None:

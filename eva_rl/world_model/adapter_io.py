@@ -1,0 +1,69 @@
+"""Moves the adapter: as one flat buffer between processes, as files that diffusers loads."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import WanImageToVideoPipeline, WanTransformer3DModel
+from peft import get_peft_model_state_dict
+from torch import Tensor, nn
+
+from eva_rl.records.adapter import AdapterWeights
+from eva_rl.world_model.lora import adapter_parameters, live_version
+
+
+def read_adapter(transformer: nn.Module, training_step: int) -> AdapterWeights:
+    """Copies the live adapter into one float32 buffer, in sorted name order.
+
+    Args:
+        transformer: with an adapter.
+        training_step: number of training steps that made the weights.
+    """
+    values = [weight.detach().float().cpu().flatten() for _, weight in adapter_parameters(transformer)]
+    return AdapterWeights(
+        version=live_version(transformer, training_step), values=torch.cat(values).numpy().astype(np.float32)
+    )
+
+
+def write_adapter(transformer: nn.Module, weights: AdapterWeights) -> None:
+    """Copies a flat buffer into the live adapter and checks that it arrived.
+
+    Raises:
+        ValueError: if the buffer has another size than this transformer's adapter.
+        RuntimeError: if the live weights do not have the buffer's content hash afterwards.
+    """
+    parameters = adapter_parameters(transformer)
+    num_values = sum(weight.numel() for _, weight in parameters)
+    if weights.values.size != num_values:
+        raise ValueError(
+            f"the adapter of training step {weights.version.training_step} has {weights.values.size} values, "
+            f"this transformer's has {num_values}: rank and target_modules must be the same in every process"
+        )
+    with torch.no_grad():
+        flat = torch.tensor(weights.values)  # a copy: buffers from an object store are read-only
+        pieces = flat.split([weight.numel() for _, weight in parameters])
+        for (_, weight), piece in zip(parameters, pieces, strict=True):
+            weight.copy_(piece.view_as(weight))
+    arrived = live_version(transformer, weights.version.training_step)
+    if arrived != weights.version:
+        raise RuntimeError(
+            f"adapter {weights.version.content_hash} of training step {weights.version.training_step} reads "
+            f"{arrived.content_hash} after writing: the buffer was damaged, or its layers or precision differ"
+        )
+
+
+def export_adapter(transformer: WanTransformer3DModel, directory: str | Path) -> Path:
+    """Writes the adapter so that `pipeline.load_lora_weights(directory)` applies it, rank and alpha included.
+
+    Returns:
+        The file written.
+    """
+    directory = Path(directory)
+    layers: dict[str, nn.Module | Tensor] = dict(get_peft_model_state_dict(transformer))
+    # without the metadata diffusers takes alpha = rank on loading, silently
+    WanImageToVideoPipeline.save_lora_weights(
+        directory,
+        transformer_lora_layers=layers,
+        transformer_lora_adapter_metadata=transformer.peft_config["default"].to_dict(),
+    )
+    return directory / "pytorch_lora_weights.safetensors"
