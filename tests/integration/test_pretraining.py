@@ -1,21 +1,26 @@
-"""Pretraining jobs at a size of seconds: they learn, leave models that load, and continue where they stopped."""
+"""Pretraining jobs at a size of seconds: they learn, leave models that load, continue where they stopped."""
 
 import json
 
 import numpy as np
 import pytest
 import torch
+import torch._inductor.config
 
 from eva_rl.config.pretraining import IdmSettings, SftSettings
 from eva_rl.config.video import VideoSettings
 from eva_rl.data.episodes import list_episode_files
+from eva_rl.data.ray_pipeline import stream_windows
 from eva_rl.data.robotwin_hdf5 import read_episode
 from eva_rl.idm import InverseDynamicsModel
+from eva_rl.pretraining.clips import batches_from_stream, window_shape
 from eva_rl.pretraining.collection import collect_demonstrations
+from eva_rl.pretraining.idm_trainee import as_tensors
 from eva_rl.pretraining.idm_training import train_idm
 from eva_rl.pretraining.loop_options import VALIDATION_LOSS
 from eva_rl.pretraining.metrics_log import MetricsLog, followed
 from eva_rl.pretraining.progress import TrainingProgress, learning_rate_share
+from eva_rl.pretraining.world_model_trainee import WorldModelTrainee, compile_blocks
 from eva_rl.pretraining.world_model_training import train_world_model
 from eva_rl.world_model import WorldModel
 
@@ -41,8 +46,9 @@ def demonstrations(local_ray, tmp_path_factory):
     return directory
 
 
-def job(directory, *, num_steps):
+def job(directory, *, num_steps, num_workers=1):
     return {
+        "num_workers": num_workers,
         "directory": directory,
         "num_steps": num_steps,
         "batch_size": 4,
@@ -122,10 +128,15 @@ def test_a_longer_training_continues_at_the_step_where_the_job_stopped(world_mod
     assert reported_steps(job_directory)[len(before) :] == [16, 20]
 
 
-def test_idm_training_lowers_the_held_out_error_and_leaves_a_model(world_model_job, demonstrations):
+def test_idm_training_on_two_workers_lowers_the_held_out_error_and_leaves_a_model(
+    world_model_job, demonstrations
+):
     model, job_directory = world_model_job / "idm", world_model_job / "idm_job"
     settings = IdmSettings.model_validate(
-        {"training": job(model, num_steps=12), "idm": {"world_model": world_model_job / "job" / "initial"}}
+        {
+            "training": job(model, num_steps=12, num_workers=2),
+            "idm": {"world_model": world_model_job / "job" / "initial"},
+        }
     )
     files = list_episode_files(demonstrations)
     metrics = train_idm(settings, files=files, job_directory=job_directory, provenance={})
@@ -143,6 +154,27 @@ def test_reconstructions_without_a_world_model_are_refused_by_the_settings_name(
             job_directory=tmp_path,
             provenance={},
         )
+
+
+def test_streamed_batches_show_every_clip_once_per_epoch_in_a_new_order(demonstrations):
+    files = list_episode_files(demonstrations)
+    stream = stream_windows(files, shape=window_shape(VideoSettings())).iterator()
+    batches = batches_from_stream(stream, prepare=as_tensors, batch_size=5)
+    epochs = [torch.cat([next(batches)["actions"][:, 0, 0] for _ in range(2)]) for _ in range(2)]
+    assert torch.equal(epochs[0].sort().values, epochs[1].sort().values)
+    assert len(epochs[0].unique()) == len(files)
+    assert not torch.equal(epochs[0], epochs[1])
+
+
+def test_a_compiler_that_fails_is_reported_and_training_works_without_it(world_model_job, caplog):
+    world_model = WorldModel.from_directory(world_model_job / "job" / "initial")
+    clips = {"latents": torch.ones(2, 48, 5, 6, 8), "text": torch.ones(2, 8, 64)}
+    trainee = WorldModelTrainee(world_model, clips, shift=3.0)
+    with torch._inductor.config.patch({"cpp.cxx": ("no-such-compiler",)}):
+        assert not compile_blocks(trainee, clips)
+    assert "compilation failed" in caplog.text
+    loss = trainee.loss(trainee.network, clips, generator=torch.Generator().manual_seed(0))
+    assert torch.isfinite(loss)
 
 
 def test_the_learning_rate_rises_stays_and_falls():

@@ -1,0 +1,1 @@
+"""Does the robot succeed when it executes what the model imagined?"""

@@ -1,0 +1,149 @@
+"""The frozen models behind an evaluation: imagining, encoding, reading joints."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from eva_rl.config.align import AlignSettings
+from eva_rl.evaluation.pixels import to_pixels
+from eva_rl.idm import InverseDynamicsModel
+from eva_rl.records.adapter import AdapterWeights
+from eva_rl.records.condition import Condition
+from eva_rl.rl.sampler import GroupNoise, sample_groups
+from eva_rl.rl.seeds import rollout_seed
+from eva_rl.world_model import WorldModel
+from eva_rl.world_model.adapter_io import write_adapter
+from eva_rl.world_model.lora import attach_adapter, reference_policy
+
+NOT_TRAINING = -1  # in place of a training step: evaluation noise never meets a training batch's
+
+
+class EvaluationModels:
+    """World model and inverse dynamics model, each opened when it is first needed.
+
+    Args:
+        settings: of the run.
+        world_model_directory: pipeline directory, the one that is aligned.
+        idm_directory: inverse dynamics model.
+    """
+
+    def __init__(
+        self, settings: AlignSettings, world_model_directory: str | Path, *, idm_directory: str | Path
+    ) -> None:
+        self._settings = settings
+        self._world_model_directory = world_model_directory
+        self._idm_directory = idm_directory
+        self._has_adapter = False
+
+    @cached_property
+    def world_model(self) -> WorldModel:
+        """The world model with its text encoder."""
+        dtype = getattr(torch, self._settings.world_model.precision)
+        device = "cuda" if torch.cuda.is_available() and self._settings.evaluation.num_gpus else "cpu"
+        return WorldModel.from_directory(
+            self._world_model_directory, dtype=dtype, with_text_encoder=True, device=device
+        )
+
+    @cached_property
+    def idm(self) -> InverseDynamicsModel:
+        """The inverse dynamics model; refused if it was trained at another frame rate."""
+        idm = InverseDynamicsModel.from_directory(self._idm_directory)
+        idm.architecture.check_frame_period(self._settings.video.frame_period_s)
+        return idm.to(self.world_model.device)
+
+    @torch.no_grad()
+    def imagine(
+        self, conditions: Sequence[Condition], adapter: AdapterWeights | None
+    ) -> Float[Tensor, "B T 3 H W"]:
+        """Imagines one clip per condition, deterministically, with the sampler's number of steps.
+
+        The training sampler without its stochastic steps, so the flow's ODE in Euler steps. The initial noise
+        depends on the run's seed and the condition only: equal before and after alignment, so differences
+        between the two are the policy's.
+
+        Args:
+            conditions: what to imagine from.
+            adapter: of the policy; None for the base policy.
+
+        Returns:
+            Frames in [-1, 1].
+        """
+        model = self.world_model
+        first_frames = torch.from_numpy(np.stack([condition.first_frame for condition in conditions]))
+        first_latents = model.encode_frames(first_frames[:, None])
+        text = model.encode_text([condition.instruction for condition in conditions])
+        noise = self._noise(conditions, first_latents)
+
+        def flow_velocity(latents: Tensor, sigma: float) -> Tensor:
+            return model.flow_velocity(latents, sigma, first_latents, text)
+
+        with self._policy(adapter):
+            groups = sample_groups(
+                flow_velocity,
+                noise,
+                sigmas=model.sigmas(self._settings.sampling.num_steps),
+                kernel="ode",
+                noise_level=0.0,
+                free_frames=model.free_frames(noise.initial[:, 0]),
+            )
+        return model.decode(torch.cat([group.final_latents for group in groups]))
+
+    @torch.no_grad()
+    def round_trip(self, frames: Float[Tensor, "B T 3 H W"]) -> Float[Tensor, "B T 3 H W"]:
+        """Encodes and decodes frames in [-1, 1]: what the codec alone loses."""
+        return self.world_model.decode(self.world_model.encode_frames(to_pixels(frames)))
+
+    @torch.no_grad()
+    def read_positions(self, frames: Float[Tensor, "B T 3 H W"]) -> Float[Tensor, "B T D"]:
+        """Reads executable positions from frames in [-1, 1]; on the CPU, rad (grippers 0 or 1)."""
+        return self.idm.decode_positions(frames.to(self.world_model.device)).cpu()
+
+    def _noise(
+        self, conditions: Sequence[Condition], first_latents: Float[Tensor, "B C 1 h w"]
+    ) -> GroupNoise:
+        """The initial noise with the given first frame in place: groups of one, no stochastic step."""
+        video, run_seed = self._settings.video, self._settings.run.seed
+        drawn = GroupNoise.draw(
+            self.world_model.latent_shape(video.num_frames, video.height, video.width),
+            1,
+            seeds=[
+                rollout_seed(run_seed, NOT_TRAINING, condition_id=condition.condition_id, index=0)
+                for condition in conditions
+            ],
+            stochastic_steps=(),
+            shares_prefix=True,
+            antithetic=False,
+        )
+        latents = drawn.initial[:, 0].to(first_latents)
+        return GroupNoise(
+            initial=self.world_model.impose_first_frame(latents, first_latents)[:, None], steps={}
+        )
+
+    @contextmanager
+    def _policy(self, adapter: AdapterWeights | None) -> Iterator[None]:
+        """Makes the transformer the base policy or the one of an adapter."""
+        transformer = self.world_model.pipeline.transformer
+        if adapter is not None:
+            if not self._has_adapter:
+                sizes = self._settings.adapter
+                attach_adapter(
+                    transformer,
+                    rank=sizes.rank,
+                    alpha=sizes.alpha,
+                    target_modules=sizes.target_modules,
+                    seed=self._settings.run.seed,
+                )
+                self._has_adapter = True
+            write_adapter(transformer, adapter)
+            yield
+        elif self._has_adapter:
+            with reference_policy(transformer):
+                yield
+        else:
+            yield

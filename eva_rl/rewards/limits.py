@@ -1,0 +1,53 @@
+"""What a robot can do, as tensors for the reward terms."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from eva_rl.embodiments import Embodiment
+
+
+@dataclass(frozen=True, kw_only=True)
+class KinematicLimits:
+    """Limits per action dimension.
+
+    Example:
+        KinematicLimits.of(EMBODIMENTS["bimanual"])
+
+    Attributes:
+        lower: lowest positions, rad; 0 for grippers.
+        upper: highest positions, rad; 1 for grippers.
+        velocity: largest speeds, rad/s; 1/s for grippers.
+        acceleration: largest accelerations, rad/s^2; 1/s^2 for grippers.
+        is_gripper: True on the gripper dimensions.
+    """
+
+    lower: Float[Tensor, " dimensions"]
+    upper: Float[Tensor, " dimensions"]
+    velocity: Float[Tensor, " dimensions"]
+    acceleration: Float[Tensor, " dimensions"]
+    is_gripper: Bool[Tensor, " dimensions"]
+
+    @classmethod
+    def of(
+        cls, embodiment: Embodiment, *, velocity_scale: float = 1.0, dtype: torch.dtype = torch.float32
+    ) -> "KinematicLimits":
+        """Lays an embodiment's limits out as tensors.
+
+        Args:
+            embodiment: a row of EMBODIMENTS.
+            velocity_scale: factor on the speeds of the arm joints, not of the grippers, as a safety margin.
+            dtype: floating type of the result.
+        """
+        is_gripper = torch.zeros(embodiment.dimension, dtype=torch.bool)
+        is_gripper[list(embodiment.gripper_indices)] = True
+        velocity = torch.tensor(embodiment.velocity, dtype=dtype)
+        return cls(
+            lower=torch.tensor(embodiment.lower, dtype=dtype),
+            upper=torch.tensor(embodiment.upper, dtype=dtype),
+            velocity=torch.where(is_gripper, velocity, velocity_scale * velocity),
+            acceleration=torch.tensor(embodiment.acceleration, dtype=dtype),
+            is_gripper=is_gripper,
+        )
