@@ -37,13 +37,12 @@ def main(arguments: Sequence[str]) -> None:
 def run(settings: AlignSettings) -> Path:
     """Runs every stage; returns the report's path."""
     # Imported here: Ray, torch and diffusers take seconds that `--help` and wrong settings need not wait for.
-    from eva_rl.reports.report import write_report
-
     from eva_rl.driver.progress import RunProgress
     from eva_rl.driver.ray_session import ray_session
     from eva_rl.driver.run import STAGES, run_alignment
     from eva_rl.driver.run_directory import open_run_directory
     from eva_rl.pretraining.collection import collect_demonstrations
+    from eva_rl.reports.report import write_report
 
     directory = open_run_directory(settings)
     with RunProgress(["record demonstrations", *STAGES, "write report"]) as progress:

@@ -1,5 +1,6 @@
 """A DeepSpeed engine around a network whose only trained weights are an adapter."""
 
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,8 +54,7 @@ def start_engine(
     }
     if not torch.cuda.is_available():
         os.environ["DS_ACCELERATOR"] = "cpu"
-    import deepspeed  # reads DS_ACCELERATOR when it is imported
-
+    deepspeed: Any = importlib.import_module("deepspeed")  # reads DS_ACCELERATOR when it is imported
     # Its shared-memory collectives are compiled at first use: 46 s, and a compiler that a bare machine lacks.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     backend = "nccl" if torch.cuda.is_available() else "gloo"

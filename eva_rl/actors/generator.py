@@ -60,9 +60,12 @@ class Generator:
             )
             for item in conditions
         ]
-        noise = draw_group_noise(self._settings, conditions[0], seeds=seeds, training_step=training_step)
-        first_latents = torch.stack([item.first_latents for item in conditions])
-        text = torch.stack([item.text for item in conditions])
+        device = self._world_model.device
+        noise = draw_group_noise(self._settings, conditions[0], seeds=seeds, training_step=training_step).to(
+            device
+        )
+        first_latents = torch.stack([item.first_latents for item in conditions]).to(device)
+        text = torch.stack([item.text for item in conditions]).to(device)
 
         def flow_velocity(latents: Tensor, sigma: float) -> Tensor:
             rows = len(latents) // len(conditions)
@@ -89,8 +92,8 @@ class Generator:
                 seed=seed,
                 adapter=version,
                 sigmas=sigmas,
-                trained_steps=group.trained_steps,
-                final_latents=group.final_latents,
+                trained_steps=tuple(step.to("cpu") for step in group.trained_steps),
+                final_latents=group.final_latents.cpu(),
                 generation_s=seconds,
             )
             for condition, seed, group in zip(conditions, seeds, sampled, strict=True)

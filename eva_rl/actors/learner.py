@@ -134,7 +134,7 @@ class Learner:
         noise = draw_group_noise(
             self._settings, group.condition, seeds=[group.seed], training_step=group.training_step
         )
-        return noise.steps[denoising_step][0]
+        return noise.steps[denoising_step][0].to(self._world_model.device)
 
     def _check_policy(self, group: RolloutGroup) -> None:
         ahead = self._settings.schedule.rollouts_ahead

@@ -37,7 +37,8 @@ def replay_groups(
         network: called instead of the bare transformer, for DeepSpeed's sake.
         draw_step_noise: draws a step's noise again, where the loss needs it.
     """
-    steps = [group.trained_steps[position] for group in groups]
+    steps = [group.trained_steps[position].to(world_model.device) for group in groups]
+    advantages = advantages.to(world_model.device)
     velocities = _flow_velocities(world_model, groups, steps, network)
     references: Sequence[Tensor | None] = [None] * len(groups)
     if objective.kl_beta > 0:
@@ -65,8 +66,9 @@ def _flow_velocities(
 ) -> tuple[Tensor, ...]:
     """Flow velocity at every group's latents; a fork that a group shares is one row."""
     rows = torch.tensor([len(step.latents) for step in steps])
-    first_latents = torch.stack([group.condition.first_latents for group in groups])
-    text = torch.stack([group.condition.text for group in groups])
+    first_latents = torch.stack([group.condition.first_latents for group in groups]).to(world_model.device)
+    text = torch.stack([group.condition.text for group in groups]).to(world_model.device)
+    rows = rows.to(world_model.device)
     velocity = world_model.flow_velocity(
         torch.cat([step.latents for step in steps]),
         groups[0].sigmas[steps[0].index],

@@ -13,7 +13,7 @@ from eva_rl.records.rollout import RolloutGroup
 from eva_rl.rewards.expected import ExpectedMotion
 from eva_rl.rewards.motion import JointMotion
 from eva_rl.rewards.reward import REWARD_PRESETS, KinematicReward
-from eva_rl.world_model.world_model import WorldModel
+from eva_rl.world_model.latent_codec import LatentCodec
 
 
 def reward_of(settings: AlignSettings, *, penalty_scale: float) -> KinematicReward:
@@ -39,8 +39,9 @@ class Scorer:
     def __init__(self, settings: AlignSettings, world_model_directory: str, idm_directory: str) -> None:
         torch.set_num_threads(settings.scorers.num_threads)
         self._settings = settings
-        self._codec = WorldModel.from_directory(world_model_directory)
-        self._idm = InverseDynamicsModel.from_directory(idm_directory)
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._codec = LatentCodec.from_directory(world_model_directory, device=self._device)
+        self._idm = InverseDynamicsModel.from_directory(idm_directory).to(self._device)
         self._idm.architecture.check_frame_period(settings.video.frame_period_s)
         self._reward = reward_of(settings, penalty_scale=1.0)
 
@@ -55,8 +56,8 @@ class Scorer:
 
     def _score_group(self, group: RolloutGroup) -> ScoredGroup:
         started = time.perf_counter()
-        frames = self._codec.decode(group.final_latents)
-        positions = self._idm.decode_positions(frames)
+        frames = self._codec.decode(group.final_latents.to(self._device))
+        positions = self._idm.decode_positions(frames).cpu()
         start_joints = torch.from_numpy(group.condition.condition.start_joints)
         breakdown = self._reward(positions, expected=ExpectedMotion(start_joints=start_joints[None]))
         motion = JointMotion.from_positions(positions, self._reward.frame_rate_hz)

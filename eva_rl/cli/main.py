@@ -18,7 +18,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Runs one command and ends the process with its exit code: 0 fine, 1 a finding, 2 wrong input."""
     parser = argparse.ArgumentParser(
         prog="eva-rl",
-        description="Tools around eva_rl runs. `python recipes/robotwin_align.py` starts one; see its --help.",
+        description="Tools around eva_rl runs. `python recipes/robotwin_align.py` starts one.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():

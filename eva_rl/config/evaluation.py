@@ -22,7 +22,7 @@ class EvaluationSettings(Section):
         default=1_000_000, ge=0, description="First held-out scene seed; must not meet the recorded ones."
     )
     instruction_split: str = Field(
-        default="unseen", pattern="^(seen|unseen)$", description="Instruction templates used."
+        default="seen", pattern="^(seen|unseen)$", description="Instruction templates used."
     )
     conditions_per_call: int = Field(
         default=25, ge=1, description="Conditions that are generated and decoded at once."

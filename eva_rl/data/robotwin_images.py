@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 JPEG_QUALITY = 98
-"""Mean error 0.9 and largest 10 of 255 on the embedded simulator's 48 x 64 frames; 1.7 and 25 at quality 95."""
+"""Mean error 0.9, largest 10 of 255 on the embedded simulator's 48 x 64 frames; 1.7 and 25 at quality 95."""
 
 
 def encode_frames(frames: NDArray[np.uint8], *, quality: int = JPEG_QUALITY) -> NDArray[np.bytes_]:

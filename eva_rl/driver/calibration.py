@@ -6,6 +6,7 @@ import torch
 from eva_rl.actors.roles import Roles
 from eva_rl.config.align import AlignSettings
 from eva_rl.driver.condition_schedule import ConditionSchedule
+from eva_rl.rewards.reward import calibrate_p0
 
 CALIBRATION_STEP = -1
 """Training step that seeds the calibration rollouts: none of the run's own."""
@@ -25,12 +26,6 @@ def calibrate_reward(settings: AlignSettings, roles: Roles, schedule: ConditionS
     if scale == "calibrated":
         chunks = roles.generators.generate(schedule.batch(0), CALIBRATION_STEP)
         groups = [group.breakdown for chunk in ray.get(roles.scorers.score(chunks)) for group in chunk]
-        penalties = torch.cat([group.penalties[group.judged] for group in groups])
-        if not len(penalties) or float(penalties.median()) <= 0:
-            raise ValueError(
-                "reward.penalty_scale cannot be calibrated: no base rollout has a positive penalty; "
-                "give a number, for example --reward.penalty_scale 2000"
-            )
-        scale = float(penalties.median())
+        scale = calibrate_p0(torch.cat([group.penalties for group in groups]))
     roles.scorers.set_penalty_scale(scale)
     return scale

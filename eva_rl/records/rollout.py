@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -25,6 +26,15 @@ class TrainedStep:
     latents: Float[Tensor, "members_or_1 channels frames height width"]
     next_latents: Float[Tensor, "members channels frames height width"]
     behaviour_log_probs: Float[Tensor, " members"]
+
+    def to(self, device: torch.device | str) -> "TrainedStep":
+        """The same step on another device; records travel between processes on the CPU."""
+        return TrainedStep(
+            index=self.index,
+            latents=self.latents.to(device),
+            next_latents=self.next_latents.to(device),
+            behaviour_log_probs=self.behaviour_log_probs.to(device),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,11 @@ class GroupNoise:
     initial: Float[Tensor, "groups members_or_1 channels frames height width"]
     steps: Mapping[int, Float[Tensor, "groups members channels frames height width"]]
 
+    def to(self, device: torch.device | str) -> "GroupNoise":
+        """The same noise on another device; it is always drawn on the CPU."""
+        steps = {index: noise.to(device) for index, noise in self.steps.items()}
+        return GroupNoise(initial=self.initial.to(device), steps=steps)
+
     @classmethod
     def draw(
         cls,

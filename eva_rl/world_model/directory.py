@@ -14,7 +14,9 @@ from diffusers import WanImageToVideoPipeline
 from eva_rl.world_model import codec, transformer  # noqa: F401  diffusers resolves their classes by module name
 
 
-def open_pipeline(directory: Path, *, dtype: torch.dtype, with_text_encoder: bool) -> WanImageToVideoPipeline:
+def open_pipeline(
+    directory: Path, *, dtype: torch.dtype, with_text_encoder: bool, with_transformer: bool = True
+) -> WanImageToVideoPipeline:
     """Opens a local directory with diffusers' own loader.
 
     Args:
@@ -22,6 +24,7 @@ def open_pipeline(directory: Path, *, dtype: torch.dtype, with_text_encoder: boo
         dtype: of the transformer and the text encoder. The codec stays in float32: its rounding errors would
             show as jitter of the joints read from the frames.
         with_text_encoder: whether to load text encoder and tokenizer.
+        with_transformer: whether to load the network that imagines.
 
     Raises:
         FileNotFoundError: if there is no `model_index.json`.
@@ -32,6 +35,8 @@ def open_pipeline(directory: Path, *, dtype: torch.dtype, with_text_encoder: boo
             "directory that pretraining wrote, or a local copy of Wan-AI/Wan2.2-TI2V-5B-Diffusers"
         )
     left_out = {} if with_text_encoder else {"text_encoder": None, "tokenizer": None}
+    if not with_transformer:
+        left_out["transformer"] = None
     with quiet_loading():
         return WanImageToVideoPipeline.from_pretrained(
             directory,

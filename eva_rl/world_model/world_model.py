@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from eva_rl.world_model.conditioning import free_frames, impose_first_frame, token_timesteps
 from eva_rl.world_model.directory import check_conditioning, open_pipeline, quiet_loading, schedule_shift
+from eva_rl.world_model.latent_codec import LatentCodec
 from eva_rl.world_model.schedule import shifted
 
 MAX_TEXT_TOKENS = 512  # what Wan's own networks were trained with
@@ -36,12 +37,9 @@ class WorldModel:
         self.pipeline = pipeline
         self.directory = directory
         self.transformer: WanTransformer3DModel = pipeline.transformer
-        self.codec: nn.Module = pipeline.vae.requires_grad_(False)
+        self.codec = LatentCodec(pipeline.vae)
         tokenizer = pipeline.tokenizer
         self.max_text_tokens = min(tokenizer.model_max_length, MAX_TEXT_TOKENS) if tokenizer else None
-        config = pipeline.vae.config
-        self._latents_mean = torch.tensor(config.latents_mean).view(1, -1, 1, 1, 1)
-        self._latents_std = torch.tensor(config.latents_std).view(1, -1, 1, 1, 1)
 
     @classmethod
     def from_directory(
@@ -123,22 +121,13 @@ class WorldModel:
                 raise ValueError(f"video.{name} must be a multiple of {step} for this model, got {size}")
         return config.z_dim, (num_frames - 1) // group + 1, height // side, width // side
 
-    @torch.no_grad()
     def encode_frames(self, frames: UInt8[Tensor, "B T H W 3"]) -> Float[Tensor, "B C F h w"]:
-        """Encodes frames to normalised latents; one frame gives the latents of a given first frame.
-
-        Args:
-            frames: [batch, frames, height, width, 3], RGB, 0..255.
-        """
-        video = frames.to(self.device).permute(0, 4, 1, 2, 3).float() / 127.5 - 1.0
-        latents = self.pipeline.vae.encode(video).latent_dist.mode()
-        return (latents - self._latents_mean.to(self.device)) / self._latents_std.to(self.device)
+        """Encodes frames to normalised latents; see `LatentCodec.encode_frames`."""
+        return self.codec.encode_frames(frames)
 
     def decode(self, latents: Float[Tensor, "B C F h w"]) -> Float[Tensor, "B T 3 H W"]:
-        """Decodes normalised latents to frames in [-1, 1]; differentiable in the latents."""
-        latents = latents.float()
-        scaled = latents * self._latents_std.to(latents.device) + self._latents_mean.to(latents.device)
-        return self.pipeline.vae.decode(scaled).sample.transpose(1, 2)
+        """Decodes normalised latents to frames in [-1, 1]; see `LatentCodec.decode`."""
+        return self.codec.decode(latents)
 
     @torch.no_grad()
     def encode_text(self, instructions: Sequence[str]) -> Float[Tensor, "B tokens dim"]:

@@ -37,7 +37,9 @@ def write_synthetic_run(
         }
     )
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "settings.yaml").write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
+    (directory / "settings.yaml").write_text(
+        yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
+    )
     (directory / "provenance.json").write_text(json.dumps(_provenance(hostile)))
     _write_metrics(directory / "metrics.jsonl")
     scenes = held_out_scenes(settings.robot.tasks, settings.evaluation)
@@ -69,7 +71,12 @@ def write_synthetic_run(
 
 
 def outcomes(
-    scenes: list[HeldOutScene], *, success_rate: float, seed: int, rung: str = "world_model", calm: float = 1.0
+    scenes: list[HeldOutScene],
+    *,
+    success_rate: float,
+    seed: int,
+    rung: str = "world_model",
+    calm: float = 1.0,
 ) -> list[Outcome]:
     """Invents outcomes; equal seeds share luck between conditions, so before and after are correlated."""
     generator = np.random.default_rng(seed)
@@ -108,7 +115,10 @@ def _outcome(
 
 def _clip(scene: HeldOutScene, settings: AlignSettings, *, noise: float, hostile: str) -> Clip:
     prepared = PreparedScene(
-        scene, video=settings.video, robot=settings.robot, instruction_split=settings.evaluation.instruction_split
+        scene,
+        video=settings.video,
+        robot=settings.robot,
+        instruction_split=settings.evaluation.instruction_split,
     )
     generator = np.random.default_rng(0)
     jitter = noise * generator.standard_normal(prepared.expert_actions.shape)

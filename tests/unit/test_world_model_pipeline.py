@@ -174,8 +174,8 @@ def test_a_saved_world_model_reopens_with_the_same_bits(world_model, tmp_path):
         world_model.transformer.proj_out.weight.add_(0.1)
     world_model.save(tmp_path / "saved")
     reopened = WorldModel.from_directory(tmp_path / "saved", with_text_encoder=True)
-    for part in ("transformer", "codec"):
-        old, new = getattr(world_model, part).state_dict(), getattr(reopened, part).state_dict()
+    for part in ("transformer", "vae"):
+        old, new = (getattr(model.pipeline, part).state_dict() for model in (world_model, reopened))
         assert old.keys() == new.keys()
         assert all(torch.equal(old[name], new[name]) for name in old)
     assert torch.equal(reopened.encode_text(INSTRUCTIONS), world_model.encode_text(INSTRUCTIONS))
