@@ -36,6 +36,9 @@ def main(arguments: Sequence[str]) -> None:
 
 def run(settings: AlignSettings) -> Path:
     """Runs every stage; returns the report's path."""
+    from eva_rl.driver.ray_session import prepare_environment
+
+    prepare_environment(settings.cluster)
     # Imported here: Ray, torch and diffusers take seconds that `--help` and wrong settings need not wait for.
     from eva_rl.driver.progress import RunProgress
     from eva_rl.driver.ray_session import ray_session

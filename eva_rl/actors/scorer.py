@@ -58,7 +58,9 @@ class Scorer:
         started = time.perf_counter()
         frames = self._codec.decode(group.final_latents.to(self._device))
         positions = self._idm.decode_positions(frames).cpu()
-        start_joints = torch.from_numpy(group.condition.condition.start_joints)
+        start_joints = torch.tensor(
+            group.condition.condition.start_joints
+        )  # a copy: Ray's arrays are read-only
         breakdown = self._reward(positions, expected=ExpectedMotion(start_joints=start_joints[None]))
         motion = JointMotion.from_positions(positions, self._reward.frame_rate_hz)
         return ScoredGroup(

@@ -10,12 +10,12 @@ from eva_rl.config.section import Section
 class GeneratorSettings(Section):
     """Actors that sample rollouts."""
 
-    count: int = Field(default=1, ge=1, description="Number of generator actors.")
-    num_cpus: float = Field(default=0.5, gt=0, description="CPUs reserved per generator.")
+    count: int = Field(default=2, ge=1, description="Number of generator actors.")
+    num_cpus: float = Field(default=0.25, gt=0, description="CPUs reserved per generator.")
     num_gpus: float = Field(
         default=0.0, ge=0, description="GPUs reserved per generator; fractions share one."
     )
-    num_threads: int = Field(default=2, ge=1, description="Compute threads per generator.")
+    num_threads: int = Field(default=1, ge=1, description="Compute threads per generator.")
     groups_per_call: int = Field(default=4, ge=1, description="Groups that are denoised in one forward pass.")
 
 
@@ -23,7 +23,7 @@ class ScorerSettings(Section):
     """Actors that decode rollouts into joint motion and reward it."""
 
     count: int = Field(default=1, ge=1, description="Number of scorer actors.")
-    num_cpus: float = Field(default=0.5, gt=0, description="CPUs reserved per scorer.")
+    num_cpus: float = Field(default=0.25, gt=0, description="CPUs reserved per scorer.")
     num_gpus: float = Field(default=0.0, ge=0, description="GPUs reserved per scorer; fractions share one.")
     num_threads: int = Field(default=1, ge=1, description="Compute threads per scorer.")
 
@@ -32,9 +32,9 @@ class LearnerSettings(Section):
     """DeepSpeed ranks that update the adapter."""
 
     num_ranks: int = Field(default=1, ge=1, description="Data-parallel DeepSpeed ranks, one actor each.")
-    num_cpus: float = Field(default=0.5, gt=0, description="CPUs reserved per rank.")
+    num_cpus: float = Field(default=0.25, gt=0, description="CPUs reserved per rank.")
     num_gpus: float = Field(default=0.0, ge=0, description="GPUs reserved per rank.")
-    num_threads: int = Field(default=2, ge=1, description="Compute threads per rank.")
+    num_threads: int = Field(default=1, ge=1, description="Compute threads per rank.")
     zero_stage: Literal[0, 1, 2, 3] = Field(default=0, description="DeepSpeed ZeRO stage.")
     groups_per_micro_batch: int = Field(default=4, ge=1, description="Groups per backward pass.")
     learning_rate: float = Field(default=1e-3, gt=0, description="Peak learning rate of AdamW.")

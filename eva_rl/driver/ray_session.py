@@ -30,6 +30,20 @@ QUIET_ENVIRONMENT = {
 """Environment of the driver and of every actor."""
 
 
+def prepare_environment(settings: ClusterSettings) -> None:
+    """Sets the environment that Ray and the model libraries read when they are imported.
+
+    Values that are already set stay.
+    """
+    wanted = dict(QUIET_ENVIRONMENT)
+    if _address(settings) is None:
+        wanted |= LOCAL_ENVIRONMENT
+        if not Path("/dev/nvidia0").exists():
+            wanted["DS_ACCELERATOR"] = "cpu"
+    for name, value in wanted.items():
+        os.environ.setdefault(name, value)
+
+
 @contextmanager
 def ray_session(settings: ClusterSettings) -> Iterator[None]:
     """Connects to Ray for the length of the block.
@@ -37,22 +51,17 @@ def ray_session(settings: ClusterSettings) -> Iterator[None]:
     A cluster is used when `cluster.address` or RAY_ADDRESS names one; otherwise a local Ray is started
     and stopped again at the end.
     """
-    for name, value in QUIET_ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    address = settings.address or os.environ.get("RAY_ADDRESS")
-    if address is None:
-        for name, value in LOCAL_ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
-        if not Path("/dev/nvidia0").exists():
-            os.environ.setdefault("DS_ACCELERATOR", "cpu")
-    import ray  # Ray reads these variables when it is imported.
+    prepare_environment(settings)
+    import ray  # reads the environment when it is imported
 
+    # Ray 2.60 warns at every start that its token authentication is on, which is what is wanted.
+    logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
+    address = _address(settings)
     if address is None:
         ray.init(
             num_cpus=settings.num_cpus or os.cpu_count(),
             object_store_memory=settings.object_store_mb * 2**20,
             include_dashboard=False,
-            log_to_driver=True,
             logging_level=logging.WARNING,
         )
     else:
@@ -65,3 +74,7 @@ def ray_session(settings: ClusterSettings) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _address(settings: ClusterSettings) -> str | None:
+    return settings.address or os.environ.get("RAY_ADDRESS")

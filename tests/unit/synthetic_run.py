@@ -102,7 +102,8 @@ def _outcome(
         penalty=penalty,
         terms={"jerk": 0.8 * penalty, "acceleration": 0.2 * penalty},
         violations={
-            "position": 0, "velocity": too_fast, "acceleration": too_hard, "arm_contact": 0, "table_contact": 0
+            "position": 0, "velocity": too_fast, "acceleration": too_hard,
+            "arm_contact": 0, "table_contact": 0,
         },
         rms_jerk=12 * calm * (0.7 + spread),
         peak_acceleration=9 * calm * (0.7 + spread),
