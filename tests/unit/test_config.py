@@ -11,7 +11,7 @@ from eva_rl.config.loading import load_settings, setting_names
 from eva_rl.config.rules import ALIGN_RULES
 from eva_rl.config.section import ConfigError
 
-CONFIGS = sorted(Path("recipes/configs").glob("*.yaml"))
+DEFAULT = Path(__file__).parents[2] / "recipes" / "configs" / "embedded.yaml"
 
 
 def load(*overrides, file=None):
@@ -72,7 +72,7 @@ def test_bad_settings_end_the_process_with_exit_code_2(capsys):
             ["--learner.learning_rat", "1"],
             program="recipe",
             purpose="Test.",
-            default_config=CONFIGS[0],
+            default_config=DEFAULT,
         )
     assert caught.value.code == 2
     assert "learner.learning_rate" in capsys.readouterr().err
@@ -81,7 +81,7 @@ def test_bad_settings_end_the_process_with_exit_code_2(capsys):
 def test_help_explains_every_setting(capsys):
     with pytest.raises(SystemExit) as caught:
         settings_from_command_line(
-            AlignSettings, ["--help"], program="recipe", purpose="Test.", default_config=CONFIGS[0]
+            AlignSettings, ["--help"], program="recipe", purpose="Test.", default_config=DEFAULT
         )
     assert caught.value.code == 0
     page = capsys.readouterr().out

@@ -1,0 +1,134 @@
+"""Laws of the driver's small parts."""
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from eva_rl.checkpoints.store import CheckpointStore
+from eva_rl.config.align import AlignSettings
+from eva_rl.config.loading import load_settings
+from eva_rl.config.section import ConfigError
+from eva_rl.driver.condition_schedule import ConditionSchedule
+from eva_rl.driver.preflight import PREFLIGHT_RULES
+from eva_rl.driver.run_directory import directory_is_free, open_run_directory
+from eva_rl.driver.run_state import RunState
+from eva_rl.records.adapter import AdapterVersion, AdapterWeights
+from eva_rl.records.condition import Condition, EncodedCondition
+
+
+def settings_of(*overrides, rules=()):
+    return load_settings(AlignSettings, file=None, overrides=overrides, rules=lambda: rules)
+
+
+def encoded(index):
+    condition = Condition(
+        condition_id=f"condition{index}",
+        task="task",
+        scene_seed=index,
+        instruction="go",
+        first_frame=np.zeros((16, 16, 3), np.uint8),
+        start_joints=np.zeros(14, np.float32),
+        num_frames=5,
+        frame_rate_hz=5.0,
+        embodiment="bimanual",
+    )
+    return EncodedCondition(
+        condition=condition, first_latents=torch.zeros(1, 1, 2, 2), text=torch.zeros(1, 1)
+    )
+
+
+def weights_of(training_step):
+    version = AdapterVersion(training_step=training_step, content_hash=f"{training_step:016x}")
+    return AdapterWeights(version=version, values=np.full(3, training_step, np.float32))
+
+
+def names(batch):
+    return [item.condition.condition_id for item in batch]
+
+
+def test_an_epoch_visits_every_condition_once():
+    schedule = ConditionSchedule([encoded(i) for i in range(6)], groups_per_step=2, seed=0)
+    epoch = [name for step in range(3) for name in names(schedule.batch(step))]
+    assert sorted(epoch) == [f"condition{i}" for i in range(6)]
+
+
+def test_epochs_differ_and_a_batch_depends_on_its_index_only():
+    conditions = [encoded(i) for i in range(6)]
+    schedule = ConditionSchedule(conditions, groups_per_step=6, seed=0)
+    again = ConditionSchedule(conditions, groups_per_step=6, seed=0)
+    assert names(schedule.batch(0)) != names(schedule.batch(1))
+    assert names(again.batch(1)) == names(schedule.batch(1))
+
+
+def test_a_batch_may_span_two_epochs():
+    schedule = ConditionSchedule([encoded(i) for i in range(3)], groups_per_step=2, seed=0)
+    three_batches = [name for step in range(3) for name in names(schedule.batch(step))]
+    assert sorted(three_batches) == sorted([f"condition{i}" for i in range(3)] * 2)
+
+
+def test_no_conditions_is_an_error():
+    with pytest.raises(ValueError, match="no conditions"):
+        ConditionSchedule([], groups_per_step=2, seed=0)
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2])
+def test_batches_in_flight_are_those_of_the_schedule(tmp_path, ahead):
+    state = RunState(
+        CheckpointStore(tmp_path, keep=1), rollouts_ahead=ahead, initial=weights_of(0), penalty_scale=1.0
+    )
+    for step in range(1, 5):
+        state.advance(weights_of(step))
+    in_flight = [
+        (index, policy.version.training_step) for index, policy in state.policies_in_flight(ahead, 100)
+    ]
+    assert in_flight == [(index, max(0, index - ahead)) for index in range(4, 4 + ahead + 1)]
+
+
+def test_the_last_batches_of_a_run_are_not_exceeded(tmp_path):
+    state = RunState(
+        CheckpointStore(tmp_path, keep=1), rollouts_ahead=2, initial=weights_of(0), penalty_scale=1.0
+    )
+    assert [index for index, _ in state.policies_in_flight(2, 2)] == [0, 1]
+
+
+def test_an_occupied_run_directory_is_refused_with_what_to_do(tmp_path):
+    (tmp_path / "something").write_text("x")
+    with pytest.raises(ConfigError, match=r"not empty; choose another, remove it"):
+        settings_of("--run.directory", str(tmp_path), rules=[directory_is_free])
+
+
+def test_resuming_where_there_is_no_run_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="holds no run"):
+        settings_of("--run.directory", str(tmp_path), "--run.resume", "true", rules=[directory_is_free])
+
+
+def test_a_resumed_run_keeps_its_settings(tmp_path):
+    directory = tmp_path / "run"
+    open_run_directory(settings_of("--run.directory", str(directory)))
+    assert yaml.safe_load((directory / "settings.yaml").read_text())["learner"]["num_ranks"] == 1
+    changed = settings_of(
+        "--run.directory", str(directory), "--run.resume", "true", "--learner.betas", "[0.9, 0.5]"
+    )
+    with pytest.raises(
+        ConfigError, match=r"learner.betas is \[0.9, 0.5\], but the run in .* has \[0.9, 0.99\]"
+    ):
+        open_run_directory(changed)
+
+
+def test_preflight_reports_every_impossible_name_at_once(tmp_path):
+    words = ["--sampling.kernel", "flow_sdee", "--sampling.window", "late", "--algorithm.kl_form", "wam"]
+    words += ["--robot.tasks", "[click_bel]", "--robot.embodiment", "bimanua", "--reward.preset", "eva"]
+    words += ["--world_model.directory", str(tmp_path), "--idm.directory", str(tmp_path)]
+    words += ["--data.directory", str(tmp_path / "absent"), "--reward.term_weights", "{jerky: 1.0}"]
+    with pytest.raises(ConfigError) as caught:
+        settings_of(*words, rules=PREFLIGHT_RULES)
+    problems = "\n".join(caught.value.problems)
+    assert len(caught.value.problems) == 10
+    for nearest in ("'flow_sde'", "'wan'", "'click_bell'", "'bimanual'", "'eva-paper'", "'jerk'"):
+        assert f"the nearest is {nearest}" in problems
+
+
+def test_the_deterministic_kernel_cannot_be_learned_from():
+    with pytest.raises(ConfigError, match=r"sampling.kernel must be one of flow_sde, dance, wan, cps"):
+        settings_of("--sampling.kernel", "ode", rules=PREFLIGHT_RULES)
