@@ -14,6 +14,8 @@ LOCAL_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "GLOO_SOCKET_IFNAME": "lo",
+    # Ray starts workers 15 levels nicer than their driver: anything else on the machine starves them.
+    "RAY_worker_niceness": "0",
 }
 """Set before Ray starts a local node; never on a cluster that somebody else configured."""
 
