@@ -36,11 +36,11 @@ class CheckpointStore:
         for file in unfinished.rglob("*"):
             if file.is_file():
                 _flush_to_disk(file)
-        shutil.rmtree(final, ignore_errors=True)
+        self._discard(final)
         os.replace(unfinished, final)
         _flush_to_disk(self.directory)
         for old in self.training_steps()[: -self.keep]:
-            shutil.rmtree(self._final(old))
+            self._discard(self._final(old))
         return final
 
     def training_steps(self) -> list[int]:
@@ -63,6 +63,14 @@ class CheckpointStore:
                 f"it has {self.training_steps()}"
             )
         return directory, read_manifest(directory)
+
+    def _discard(self, checkpoint: Path) -> None:
+        """Removes a checkpoint at once from sight, then from disk: a half-removed one must not be found."""
+        if checkpoint.is_dir():
+            hidden = checkpoint.with_name(f".discarded_{checkpoint.name}")
+            shutil.rmtree(hidden, ignore_errors=True)
+            os.replace(checkpoint, hidden)
+            shutil.rmtree(hidden)
 
     def _final(self, training_step: int) -> Path:
         return self.directory / f"step_{training_step:06d}"

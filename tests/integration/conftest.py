@@ -103,6 +103,7 @@ def tiny_settings(**overrides):
         "algorithm__kl_beta": 0.01,
         "schedule__num_training_steps": 3,
         "schedule__checkpoint_every_steps": 1,
+        "generators__count": 1,
         "generators__groups_per_call": 1,
         "generators__num_threads": 1,
         "learner__num_threads": 1,
