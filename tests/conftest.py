@@ -25,6 +25,12 @@ def local_ray():
     """A Ray that listens on loopback only and is stopped when the tests end."""
     import ray
 
-    ray.init(num_cpus=4, object_store_memory=256 * 2**20, include_dashboard=False, logging_level="warning")
+    ray.init(
+        address="local",
+        num_cpus=4,
+        object_store_memory=256 * 2**20,
+        include_dashboard=False,
+        logging_level="warning",
+    )
     yield
     ray.shutdown()

@@ -61,6 +61,7 @@ def ray_session(settings: ClusterSettings) -> Iterator[None]:
     address = _address(settings)
     if address is None:
         ray.init(
+            address="local",  # without it, Ray joins any cluster that was started on this machine
             num_cpus=settings.num_cpus or os.cpu_count(),
             object_store_memory=settings.object_store_mb * 2**20,
             include_dashboard=False,
