@@ -31,15 +31,22 @@ def main(arguments: Sequence[str]) -> None:
         default_config=DEFAULT_CONFIG,
         rules=_rules,
     )
-    run(settings)
-
-
-def run(settings: AlignSettings) -> Path:
-    """Runs every stage; returns the report's path."""
     from eva_rl.driver.ray_session import prepare_environment
 
     prepare_environment(settings.cluster)
     # Imported here: Ray, torch and diffusers take seconds that `--help` and wrong settings need not wait for.
+    from eva_rl.driver.run import PLANNED_ERRORS
+    from eva_rl.pretraining.collection import CollectionError
+
+    try:
+        run(settings)
+    except (*PLANNED_ERRORS, CollectionError) as error:
+        sys.stderr.write(f"{PROGRAM}: {error}\n")
+        raise SystemExit(1) from None
+
+
+def run(settings: AlignSettings) -> Path:
+    """Runs every stage in a prepared environment; returns the report's path."""
     from eva_rl.driver.progress import RunProgress
     from eva_rl.driver.ray_session import ray_session
     from eva_rl.driver.run import STAGES, run_alignment

@@ -5,10 +5,14 @@ from datetime import datetime
 from pathlib import Path
 
 from eva_rl import pretrained
+from eva_rl.actors.placement import PlacementError
 from eva_rl.actors.roles import Roles, start_roles
 from eva_rl.actors.scorer import reward_of
+from eva_rl.checkpoints.manifest import CheckpointError
 from eva_rl.checkpoints.store import CheckpointStore
 from eva_rl.config.align import AlignSettings
+from eva_rl.config.section import ConfigError
+from eva_rl.data.episodes import EpisodeDirectoryError
 from eva_rl.driver.align import align
 from eva_rl.driver.calibration import calibrate_reward
 from eva_rl.driver.condition_schedule import ConditionSchedule
@@ -24,6 +28,9 @@ from eva_rl.evaluation.terminal import print_comparison
 from eva_rl.metrics.jsonl import JsonlSink
 from eva_rl.metrics.sinks import MetricSink, MetricSinks
 from eva_rl.metrics.tensorboard import TensorboardSink
+
+PLANNED_ERRORS = (CheckpointError, ConfigError, EpisodeDirectoryError, PlacementError)
+"""What can go wrong with a run's inputs; the message says what to do, a traceback would not help."""
 
 STAGES = (
     "encode conditions",
@@ -58,6 +65,8 @@ def run_alignment(
     with progress.stage("encode conditions") as stage:
         conditions, survey = load_conditions(settings, demonstrations, world_model=world_model)
         stage.advance(len(conditions), note=str(survey).splitlines()[0])
+    if survey.damaged:
+        progress.console.print(str(survey), markup=False, soft_wrap=True)
     schedule = ConditionSchedule(
         conditions, groups_per_step=settings.algorithm.groups_per_step, seed=settings.run.seed
     )
