@@ -8,6 +8,7 @@ import torch
 from eva_rl.config.align import AlignSettings
 from eva_rl.embodiments import EMBODIMENTS
 from eva_rl.idm.network import InverseDynamicsModel
+from eva_rl.records.condition import Condition
 from eva_rl.records.reward import ScoredGroup
 from eva_rl.records.rollout import RolloutGroup
 from eva_rl.rewards.expected import ExpectedMotion
@@ -58,10 +59,7 @@ class Scorer:
         started = time.perf_counter()
         frames = self._codec.decode(group.final_latents.to(self._device))
         positions = self._idm.decode_positions(frames).cpu()
-        start_joints = torch.tensor(
-            group.condition.condition.start_joints
-        )  # a copy: Ray's arrays are read-only
-        breakdown = self._reward(positions, expected=ExpectedMotion(start_joints=start_joints[None]))
+        breakdown = self._reward(positions, expected=_expected_motion(group.condition.condition))
         motion = JointMotion.from_positions(positions, self._reward.frame_rate_hz)
         return ScoredGroup(
             condition_id=group.condition_id,
@@ -71,3 +69,12 @@ class Scorer:
             generation_s=group.generation_s,
             scoring_s=time.perf_counter() - started,
         )
+
+
+def _expected_motion(condition: Condition) -> ExpectedMotion:
+    """What the condition says about an honest motion, for the terms beyond the paper."""
+    path = condition.demonstrated_path_rad
+    return ExpectedMotion(
+        start_joints=torch.tensor(condition.start_joints)[None],  # a copy: Ray's arrays are read-only
+        path_length=None if path is None else torch.tensor([path]),
+    )

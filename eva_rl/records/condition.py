@@ -21,6 +21,7 @@ class Condition:
         first_frame: [height, width, 3], RGB, 0..255.
         start_joints: [dimensions], drive targets at the first frame (rad; grippers 0..1).
         scene_seed: rebuilds the scene in its simulator for execution; None where there is none.
+        demonstrated_path_rad: distance that all arm joints travel together in the demonstration, if known.
     """
 
     condition_id: str
@@ -32,6 +33,7 @@ class Condition:
     num_frames: int
     frame_rate_hz: float
     embodiment: str
+    demonstrated_path_rad: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,6 +83,7 @@ def test_a_condition_is_the_start_of_its_window():
     assert condition.condition_id == "click_bell/episode0/seen"
     assert condition.instruction in window.seen_instructions
     assert (condition.scene_seed, condition.num_frames, condition.frame_rate_hz) == (3, 17, 5.0)
+    assert condition.demonstrated_path_rad == pytest.approx(12 * 3.2)  # 12 joints at 1 rad/s; no grippers
 
 
 def test_the_instruction_depends_on_seed_and_window_alone():
