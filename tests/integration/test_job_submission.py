@@ -55,6 +55,8 @@ def secured_head(tmp_path):
     }
     port, dashboard = free_port(), free_port()
     words = [str(SCRIPTS / "ray"), "start", "--head", "--block", f"--port={port}", "--num-cpus=4"]
+    # The job agent's default port belongs to whichever Ray of this machine started first.
+    words += [f"--dashboard-agent-listen-port={free_port()}", f"--ray-client-server-port={free_port()}"]
     words += ["--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
     words += [f"--object-store-memory={256 * 2**20}", "--disable-usage-stats"]
     with (tmp_path / "head.log").open("w") as log:
@@ -82,7 +84,7 @@ def submit(url, environment, *words):
             return job
 
 
-def test_the_align_recipe_runs_as_a_submitted_job_with_a_token_only(secured_head, tmp_path):
+def test_the_align_recipe_runs_as_a_submitted_job_with_a_token_only(local_ray, secured_head, tmp_path):
     url, environment = secured_head
     refused = submit(url, environment | {"RAY_AUTH_MODE": "disabled"}, "python", "-c", "pass")
     assert refused.returncode != 0
