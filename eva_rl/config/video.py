@@ -8,7 +8,18 @@ from pydantic import Field, field_validator, model_validator
 from eva_rl.config.section import Section
 
 EMBEDDED = "bimanual"
-EMBEDDED_TASKS = ("click_bell", "pick_dual_bottles", "grab_roller", "place_empty_cup", "stack_blocks_two")
+EMBEDDED_TASKS = (
+    "click_bell",
+    "pick_dual_bottles",
+    "grab_roller",
+    "place_empty_cup",
+    "stack_blocks_two",
+    "handover_block",
+    "lift_pot",
+    "press_stapler",
+    "turn_switch",
+    "shake_bottle",
+)
 
 
 class VideoSettings(Section):
@@ -16,7 +27,7 @@ class VideoSettings(Section):
 
     height: int = Field(default=48, ge=16, description="Rows of a frame, in pixels.")
     width: int = Field(default=64, ge=16, description="Columns of a frame, in pixels.")
-    num_frames: int = Field(default=17, ge=5, description="Frames per clip; the codec needs 4k+1.")
+    num_frames: int = Field(default=21, ge=5, description="Frames per clip; the codec needs 4k+1.")
     frame_rate_hz: float = Field(
         default=5.0, gt=0, description="True rate of the frames: joint velocities are computed with it."
     )
@@ -46,7 +57,7 @@ class RobotSettings(Section):
     )
     tasks: tuple[str, ...] = Field(
         default=(),
-        description="Tasks to record, align and evaluate on. Default: the five of the embedded robot; with "
+        description="Tasks to record, align and evaluate on. Default: the ten of the embedded robot; with "
         "another simulator all that the data holds.",
     )
     robotwin_root: Path | None = Field(

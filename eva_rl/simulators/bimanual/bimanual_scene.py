@@ -21,7 +21,7 @@ from eva_rl.simulators.bimanual.tasks.table import TASKS
 from eva_rl.simulators.scene import Observation
 
 # Without it some joints never vary, and no model could learn to read them from a picture.
-START_JITTER_RAD = 0.6 * np.array([0.05, 0.04, 0.04, 0.05, 0.03, 0.05])
+START_JITTER_RAD = 1.2 * np.array([0.05, 0.04, 0.04, 0.05, 0.03, 0.05])
 
 
 class BimanualScene:
@@ -51,7 +51,7 @@ class BimanualScene:
         seed: int,
         *,
         frame_rate_hz: float = 5.0,
-        num_frames: int = 17,
+        num_frames: int = 21,
         height: int = 48,
         width: int = 64,
         renderer: RendererKind = "ray",

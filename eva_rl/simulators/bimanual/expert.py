@@ -1,15 +1,13 @@
-"""Scripted experts: a task's waypoints become joint targets along minimum-jerk curves.
-
-Flash and Hogan 1985: the point-to-point motion of least squared jerk is 10 u^3 - 15 u^4 + 6 u^5.
-"""
+"""Scripted experts: a task's waypoints become joint targets on minimum-jerk curves, as fast as allowed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 
 from eva_rl.simulators.bimanual.inverse_kinematics import RESIDUAL_TOLERANCE, InverseKinematics
+from eva_rl.simulators.bimanual.retiming import segment_progress, shortest_durations
 from eva_rl.simulators.bimanual.scene_model import EMBODIMENT
 from eva_rl.simulators.bimanual.waypoint import Waypoint
 
@@ -19,7 +17,7 @@ class UnreachablePoseError(ValueError):
 
 
 class PlanTooLongError(ValueError):
-    """A plan does not fit into the clip, or not onto its frames."""
+    """A plan does not fit into the clip."""
 
 
 @dataclass(frozen=True)
@@ -45,33 +43,58 @@ def plan_expert(
 ) -> ExpertPlan:
     """Turn waypoints into a plan that begins at `start` and rests at its end until the clip is over.
 
+    The plan is continuous; the actions are its targets at the frames. Segments need not end on frames.
+
     Raises:
         UnreachablePoseError: a waypoint's residual is above RESIDUAL_TOLERANCE.
-        PlanTooLongError: the waypoints last longer than the clip, or a duration is no whole number of frames.
+        PlanTooLongError: the waypoints last longer than the clip.
     """
-    rows = [start]
-    largest_residual = 0.0
+    corners, largest_residual = [start], 0.0
     for waypoint in waypoints:
-        segment_start = rows[-1]
-        segment_end, residual = _segment_end(waypoint, solver, segment_start)
+        corner, residual = _segment_end(waypoint, solver, corners[-1])
+        corners.append(corner)
         largest_residual = max(largest_residual, residual)
-        segment_frames = _frames_of(waypoint.duration_s, frame_rate_hz)
-        for frame in range(1, segment_frames + 1):
-            row = segment_start + minimum_jerk(frame / segment_frames) * (segment_end - segment_start)
-            row[list(EMBODIMENT.gripper_indices)] = segment_end[list(EMBODIMENT.gripper_indices)]
-            rows.append(row)
-    if len(rows) > num_frames:
+    corners = np.array(corners)
+    durations = _durations(waypoints, corners, frame_rate_hz)
+    # A sample may lie a rounding error past the last moment.
+    frames_needed = int(np.ceil(durations.sum() * frame_rate_hz - 1e-6)) + 1
+    if frames_needed > num_frames:
         raise PlanTooLongError(
-            f"the expert needs {len(rows)} frames at {frame_rate_hz} Hz but num_frames is {num_frames}; "
-            f"give num_frames >= {len(rows)}"
+            f"the expert needs {frames_needed} frames at {frame_rate_hz} Hz but num_frames is {num_frames}; "
+            f"give num_frames >= {frames_needed}"
         )
-    rows += [rows[-1]] * (num_frames - len(rows))
-    return ExpertPlan(np.array(rows, dtype=np.float32), largest_residual)
+    times = np.arange(num_frames) / frame_rate_hz
+    actions = start + segment_progress(durations, times).T @ np.diff(corners, axis=0)
+    grippers = list(EMBODIMENT.gripper_indices)
+    actions[:, grippers] = corners[_gripper_corner(durations, times, 1 / frame_rate_hz)][:, grippers]
+    return ExpertPlan(actions.astype(np.float32), largest_residual)
 
 
-def minimum_jerk(progress: float) -> float:
-    """Return how far along its way the least-jerk motion is, 0 .. 1, after this share of the time."""
-    return progress**3 * (10 - 15 * progress + 6 * progress**2)
+def _durations(
+    waypoints: Sequence[Waypoint], corners: Float[np.ndarray, "corners D"], frame_rate_hz: float
+) -> Float[np.ndarray, " segments"]:
+    """Return how long each segment lasts, s."""
+    arms = list(EMBODIMENT.arm_indices)
+    durations = shortest_durations(
+        np.diff(corners, axis=0)[:, arms],
+        floors_s=np.array([waypoint.shortest_s for waypoint in waypoints]),
+        velocity=EMBODIMENT.velocity[arms],
+        acceleration=EMBODIMENT.acceleration[arms],
+        frame_period_s=1 / frame_rate_hz,
+    )
+    return durations / np.array([waypoint.speed_share for waypoint in waypoints])
+
+
+def _gripper_corner(
+    durations: Float[np.ndarray, " segments"], times_s: Float[np.ndarray, " frames"], frame_period_s: float
+) -> Int[np.ndarray, " frames"]:
+    """Return the corner whose gripper command holds at each frame.
+
+    A command that a frame gives has been ramped up to over the frame period before it, so it comes one period
+    after its segment's start: by then the arm has arrived.
+    """
+    starts = np.concatenate([[0.0], np.cumsum(durations)[:-1]])
+    return (times_s[:, None] >= starts + frame_period_s - 1e-9).sum(axis=1)
 
 
 def _segment_end(
@@ -92,14 +115,3 @@ def _segment_end(
     for arm, opening in waypoint.grippers.items():
         segment_end[EMBODIMENT.gripper_indices[EMBODIMENT.arm_names.index(arm)]] = opening
     return segment_end, largest_residual
-
-
-def _frames_of(duration_s: float, frame_rate_hz: float) -> int:
-    """Return a duration in frames, refusing what does not fall onto a frame."""
-    frames = round(duration_s * frame_rate_hz)
-    if frames < 1 or abs(frames - duration_s * frame_rate_hz) > 1e-6:
-        raise PlanTooLongError(
-            f"a plan segment of {duration_s} s is {duration_s * frame_rate_hz:g} frames at frame_rate_hz="
-            f"{frame_rate_hz}; experts need whole frames: use a multiple of 5 Hz"
-        )
-    return frames

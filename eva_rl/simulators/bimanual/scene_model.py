@@ -58,7 +58,7 @@ def _object_body(thing: SceneObject) -> str:
     mass = f'mass="{thing.mass}"' if thing.is_movable else ""
     collision = "" if thing.is_solid else 'contype="0" conaffinity="0"'
     return f"""
-  <body name="{thing.name}" pos="{_numbers(thing.position)}">{joint}
+  <body name="{thing.name}" pos="{_numbers(thing.position)}" euler="0 0 {thing.yaw}">{joint}
    <geom name="{thing.name}" type="{thing.shape}" size="{_numbers(thing.size)}" {mass} {OBJECT_CONTACT}
          {collision} rgba="{_numbers(COLOURS[thing.colour])} 1"/>{thing.details}</body>"""
 

@@ -25,7 +25,8 @@ class SceneObject:
         is_movable: whether it can be pushed and lifted.
         is_solid: False for marks that everything passes through.
         mass: kg, for movable objects.
-        details: MJCF of further geoms in the object's frame.
+        details: MJCF of further geoms, or of parts on hinges, in the object's frame.
+        yaw: turn about the vertical, rad.
     """
 
     name: str
@@ -37,3 +38,4 @@ class SceneObject:
     is_solid: bool = True
     mass: float = 0.05
     details: str = ""
+    yaw: float = 0.0

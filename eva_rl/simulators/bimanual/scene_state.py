@@ -35,6 +35,11 @@ class SceneState:
         """Return the sine of the angle between an object's own axis (0, 1, 2) and the table."""
         return float(self.data.body(name).xmat[6 + axis])
 
+    def sideways_speed(self, name: str) -> float:
+        """Return how fast a freely moving object moves parallel to the table, m/s."""
+        address = self.robot.model.body(name).dofadr[0]
+        return float(np.hypot(*self.data.qvel[address : address + 2]))
+
     def gripper_opening(self, arm: str) -> float:
         """Return how far a gripper is open, 0 .. 1."""
         return float(

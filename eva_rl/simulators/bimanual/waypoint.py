@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
+# A gripper closes within two frames at 5 Hz, wherever its segment begins between frames.
+GRASP_S = 0.4
+
 
 @dataclass(frozen=True)
 class ToolPose:
@@ -29,14 +32,18 @@ class ToolPose:
 class Waypoint:
     """One segment of an expert's plan: what is true when it ends.
 
-    Example: `Waypoint(0.4, tools={"left": ToolPose((0.1, -0.1, 0.03))}, grippers={"left": 0.0})`.
+    A segment lasts as long as the fastest joint needs (see `retiming`), unless it says otherwise.
+
+    Example: `Waypoint({"left": ToolPose((0.1, -0.1, 0.03))}, grippers={"left": 0.0}, speed_share=0.7)`.
 
     Attributes:
-        duration_s: how long the segment takes.
         tools: pose that each moving arm reaches at the end; arms left out stay where they are.
-        grippers: command of each changed gripper, given from the segment's first frame on.
+        grippers: command of each changed gripper, given from one frame period after the segment's start.
+        shortest_s: the least time the segment takes, for grasps to close and contacts to settle.
+        speed_share: share of the experts' speed, below 1 where contact asks for care.
     """
 
-    duration_s: float
     tools: dict[str, ToolPose] = field(default_factory=dict)
     grippers: dict[str, float] = field(default_factory=dict)
+    shortest_s: float = 0.0
+    speed_share: float = 1.0

@@ -8,11 +8,14 @@ import numpy as np
 from eva_rl.simulators.bimanual.scene_object import SceneObject
 from eva_rl.simulators.bimanual.scene_state import SceneState
 from eva_rl.simulators.bimanual.tasks.progress import nearness, overall
-from eva_rl.simulators.bimanual.tasks.sampling import draw_colours, draw_point
+from eva_rl.simulators.bimanual.tasks.sampling import draw_colours, draw_point, resting_tool
 from eva_rl.simulators.bimanual.waypoint import ToolPose, Waypoint
 
 CLEARANCE_M = 0.12
-PRESS_M = 0.046
+PRESS_M = 0.05
+# A frame falls into every dwell, and the servos catch up.
+DWELL_S = 0.25
+PRESS_SPEED_SHARE = 0.8
 CLOSED_BELOW = 0.3
 
 
@@ -53,7 +56,7 @@ class ClickBell:
     def objects(self) -> tuple[SceneObject, ...]:
         """Return the bell, a drum with a white button."""
         button = (
-            '<geom name="button" type="cylinder" size="0.022 0.012" pos="0 0 0.03" rgba="0.95 0.95 0.95 1"/>'
+            '<geom name="button" type="cylinder" size="0.020 0.012" pos="0 0 0.03" rgba="0.95 0.95 0.95 1"/>'
         )
         return (
             SceneObject(
@@ -72,14 +75,15 @@ class ClickBell:
         return {"arm": self.arm, "colour": self.colour}
 
     def waypoints(self) -> tuple[Waypoint, ...]:
-        """Close and hover, press, dwell, rise."""
+        """Close and hover, press, dwell, rise, go back."""
         above = {self.arm: ToolPose((self.x, self.y, CLEARANCE_M))}
         down = {self.arm: ToolPose((self.x, self.y, PRESS_M))}
         return (
-            Waypoint(1.4, above, {self.arm: 0.0}),
-            Waypoint(0.6, down),
-            Waypoint(0.4),
-            Waypoint(0.6, above),
+            Waypoint(above, {self.arm: 0.0}),
+            Waypoint(down, speed_share=PRESS_SPEED_SHARE),
+            Waypoint(shortest_s=DWELL_S),
+            Waypoint(above),
+            Waypoint({self.arm: resting_tool(self.arm)}, {self.arm: 1.0}),
         )
 
     def progress(self, state: SceneState) -> float:

@@ -9,11 +9,11 @@ from eva_rl.simulators.bimanual.scene_object import SceneObject
 from eva_rl.simulators.bimanual.scene_state import SceneState
 from eva_rl.simulators.bimanual.tasks.progress import approach, nearness, overall
 from eva_rl.simulators.bimanual.tasks.sampling import draw_apart_points, draw_colours
-from eva_rl.simulators.bimanual.waypoint import ToolPose, Waypoint
+from eva_rl.simulators.bimanual.waypoint import GRASP_S, ToolPose, Waypoint
 
 CUP_RADIUS_M, CUP_HALF_HEIGHT_M = 0.028, 0.03
 COASTER_HALF_SIDE_M = 0.06
-TOLERANCE_M = 0.05
+TOLERANCE_M = 0.035
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class PlaceEmptyCup:
     def sample(cls, generator: np.random.Generator) -> Self:
         """Draw the arm, two places on its side, and two colours."""
         arm = str(generator.choice(["left", "right"]))
-        x_range = (-0.28, -0.06) if arm == "left" else (0.06, 0.28)
-        cup, coaster = draw_apart_points(generator, x=(x_range, x_range), y=(-0.20, -0.05), distance_m=0.14)
+        x_range = (-0.24, -0.08) if arm == "left" else (0.08, 0.24)
+        cup, coaster = draw_apart_points(generator, x=(x_range, x_range), y=(-0.18, -0.06), distance_m=0.13)
         cup_colour, coaster_colour = draw_colours(generator, 2)
         return cls(arm, cup, coaster, (cup_colour, coaster_colour))
 
@@ -81,14 +81,13 @@ class PlaceEmptyCup:
         """Hover, descend, close, carry in an arc, lower, open, rise."""
         midway = tuple((start + end) / 2 for start, end in zip(self.cup, self.coaster, strict=True))
         return (
-            Waypoint(0.8, self._tool_at(self.cup, 0.11)),
-            Waypoint(0.4, self._tool_at(self.cup, 0.032)),
-            Waypoint(0.2, grippers={self.arm: 0.0}),
-            Waypoint(0.4, self._tool_at((midway[0], midway[1]), 0.10)),
-            Waypoint(0.4, self._tool_at(self.coaster, 0.09)),
-            Waypoint(0.4, self._tool_at(self.coaster, 0.04)),
-            Waypoint(0.2, grippers={self.arm: 1.0}),
-            Waypoint(0.4, self._tool_at(self.coaster, 0.12)),
+            Waypoint(self._tool_at(self.cup, 0.11)),
+            Waypoint(self._tool_at(self.cup, 0.032)),
+            Waypoint(grippers={self.arm: 0.0}, shortest_s=GRASP_S),
+            Waypoint(self._tool_at((midway[0], midway[1]), 0.10)),
+            Waypoint(self._tool_at(self.coaster, 0.04)),
+            Waypoint(grippers={self.arm: 1.0}, shortest_s=GRASP_S),
+            Waypoint(self._tool_at(self.coaster, 0.09)),
         )
 
     def progress(self, state: SceneState) -> float:

@@ -1,8 +1,9 @@
-"""Draws of places and colours that the tasks share."""
+"""Draws of places and colours that the tasks share, and where arms wait."""
 
 import numpy as np
 
 from eva_rl.simulators.bimanual.scene_object import COLOURS
+from eva_rl.simulators.bimanual.waypoint import ToolPose
 
 
 def draw_point(
@@ -29,3 +30,8 @@ def draw_apart_points(
 def draw_colours(generator: np.random.Generator, count: int) -> tuple[str, ...]:
     """Draw different colours."""
     return tuple(str(name) for name in generator.choice(list(COLOURS), size=count, replace=False))
+
+
+def resting_tool(arm: str) -> ToolPose:
+    """Return a pose out of the way, near where the arm starts."""
+    return ToolPose((-0.27 if arm == "left" else 0.27, -0.22, 0.16))

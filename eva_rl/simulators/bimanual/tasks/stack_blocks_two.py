@@ -9,11 +9,11 @@ from eva_rl.simulators.bimanual.scene_object import SceneObject
 from eva_rl.simulators.bimanual.scene_state import SceneState
 from eva_rl.simulators.bimanual.tasks.progress import approach, nearness, overall
 from eva_rl.simulators.bimanual.tasks.sampling import draw_apart_points, draw_colours
-from eva_rl.simulators.bimanual.waypoint import ToolPose, Waypoint
+from eva_rl.simulators.bimanual.waypoint import GRASP_S, ToolPose, Waypoint
 
 BASE_HALF_SIDE_M = 0.033
 TOP_HALF_SIDE_M = 0.024
-TOLERANCE_M = 0.03
+TOLERANCE_M = 0.024
 HEIGHT_TOLERANCE_M = 0.012
 
 
@@ -43,8 +43,8 @@ class StackBlocksTwo:
     def sample(cls, generator: np.random.Generator) -> Self:
         """Draw the arm, a place for the base towards the middle, one for the top block, and two colours."""
         arm = str(generator.choice(["left", "right"]))
-        top_x, base_x = ((-0.25, -0.08), (-0.20, -0.06)) if arm == "left" else ((0.08, 0.25), (0.06, 0.20))
-        top, base = draw_apart_points(generator, x=(top_x, base_x), y=(-0.20, -0.06), distance_m=0.14)
+        top_x, base_x = ((-0.23, -0.08), (-0.19, -0.06)) if arm == "left" else ((0.08, 0.23), (0.06, 0.19))
+        top, base = draw_apart_points(generator, x=(top_x, base_x), y=(-0.19, -0.06), distance_m=0.14)
         top_colour, base_colour = draw_colours(generator, 2)
         return cls(arm, top, base, (top_colour, base_colour))
 
@@ -64,14 +64,13 @@ class StackBlocksTwo:
         midway = tuple((start + end) / 2 for start, end in zip(self.top, self.base, strict=True))
         stacked = 2 * BASE_HALF_SIDE_M + TOP_HALF_SIDE_M
         return (
-            Waypoint(0.8, self._tool_at(self.top, 0.11)),
-            Waypoint(0.4, self._tool_at(self.top, 0.026)),
-            Waypoint(0.2, grippers={self.arm: 0.0}),
-            Waypoint(0.4, self._tool_at((midway[0], midway[1]), 0.13)),
-            Waypoint(0.4, self._tool_at(self.base, 0.13)),
-            Waypoint(0.4, self._tool_at(self.base, stacked + 0.004)),
-            Waypoint(0.2, grippers={self.arm: 1.0}),
-            Waypoint(0.4, self._tool_at(self.base, 0.16)),
+            Waypoint(self._tool_at(self.top, 0.10)),
+            Waypoint(self._tool_at(self.top, 0.026)),
+            Waypoint(grippers={self.arm: 0.0}, shortest_s=GRASP_S),
+            Waypoint(self._tool_at((midway[0], midway[1]), 0.14)),
+            Waypoint(self._tool_at(self.base, stacked + 0.004)),
+            Waypoint(grippers={self.arm: 1.0}, shortest_s=GRASP_S),
+            Waypoint(self._tool_at(self.base, 0.14)),
         )
 
     def progress(self, state: SceneState) -> float:
