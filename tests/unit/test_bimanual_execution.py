@@ -46,7 +46,7 @@ def test_rendering_does_not_change_the_outcome():
     with_pictures, without = scene.execute(actions, render=True), scene.execute(actions)
     np.testing.assert_array_equal(with_pictures.measured_positions, without.measured_positions)
     assert without.frames is None
-    assert with_pictures.frames.shape == (17, 48, 64, 3)
+    assert with_pictures.frames.shape == (21, 48, 64, 3)
 
 
 def test_the_first_row_is_replaced_by_the_known_start():
@@ -82,7 +82,7 @@ def test_a_jump_of_the_idle_arm_is_counted_and_fails_the_monitor_only():
     assert outcome.success
     assert not outcome.monitored_success
     assert outcome.violations["velocity"] == 2
-    assert outcome.violations["acceleration"] == 2
+    assert outcome.violations["acceleration"] == 3
     assert outcome.violations["position"] == 0
 
 
@@ -90,7 +90,7 @@ def test_commands_beyond_a_limit_are_counted_but_the_joint_stays_inside():
     scene = BimanualScene("click_bell", CLICK_SEED)
     actions = scene.expert().actions.copy()
     wrist = LIMITS.joints_of(idle_arm(scene)).stop - 1
-    actions[:, wrist] = np.linspace(actions[0, wrist], 3.0, 17)
+    actions[:, wrist] = np.linspace(actions[0, wrist], 3.0, 21)
     outcome = scene.execute(actions)
     assert outcome.violations["position"] == int((actions[:, wrist] > LIMITS.upper[wrist]).sum()) > 0
     assert outcome.measured_positions[:, wrist].max() < LIMITS.upper[wrist] + 0.02
@@ -153,12 +153,12 @@ def test_closing_a_gripper_within_one_frame_is_allowed_but_chattering_is_not():
 
 
 def test_actions_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match=r"\[num_frames, D\] = \(17, 14\), got \(16, 14\)"):
+    with pytest.raises(ValueError, match=r"\[num_frames, D\] = \(21, 14\), got \(16, 14\)"):
         BimanualScene("click_bell", 0).execute(np.zeros((16, 14)))
 
 
 def test_actions_that_are_not_finite_are_refused_with_their_place():
-    actions = np.zeros((17, 14))
+    actions = np.zeros((21, 14))
     actions[3, 8] = np.nan
     with pytest.raises(ValueError, match="got nan at frame 3, dimension 8"):
         BimanualScene("click_bell", 0).execute(actions)

@@ -1,9 +1,15 @@
 import numpy as np
 import pytest
 
-from eva_rl.simulators.bimanual.expert import UnreachablePoseError, minimum_jerk, plan_expert
+from eva_rl.simulators.bimanual.expert import UnreachablePoseError, plan_expert
 from eva_rl.simulators.bimanual.inverse_kinematics import HOME_JOINTS, RESIDUAL_TOLERANCE, InverseKinematics
 from eva_rl.simulators.bimanual.mujoco_engine import MjData
+from eva_rl.simulators.bimanual.retiming import (
+    LIMIT_SHARE,
+    minimum_jerk,
+    segment_progress,
+    shortest_durations,
+)
 from eva_rl.simulators.bimanual.robot import Robot
 from eva_rl.simulators.bimanual.scene_model import EMBODIMENT, build_model
 from eva_rl.simulators.bimanual.waypoint import ToolPose, Waypoint
@@ -31,7 +37,7 @@ def test_solved_joints_really_bring_the_tool_to_its_pose(robot, arm, x, yaw):
 
 
 def test_a_pose_out_of_reach_is_named_with_its_residual(robot):
-    far_away = Waypoint(0.4, {"left": ToolPose((1.5, 1.0, 0.1))})
+    far_away = Waypoint({"left": ToolPose((1.5, 1.0, 0.1))})
     with pytest.raises(UnreachablePoseError, match=r"the left arm cannot reach .* residual"):
         plan_expert([far_away], InverseKinematics(robot), start=START, frame_rate_hz=5.0, num_frames=17)
 
@@ -54,19 +60,70 @@ def test_tool_axes_are_a_right_handed_frame_that_points_down():
 
 def test_minimum_jerk_starts_and_ends_at_rest():
     progress = np.linspace(0, 1, 1001)
-    curve = np.array([minimum_jerk(u) for u in progress])
+    curve = minimum_jerk(progress)
     speed = np.gradient(curve, progress)
     assert (curve[0], curve[-1]) == (0.0, 1.0)
-    assert minimum_jerk(0.5) == pytest.approx(0.5)
+    assert minimum_jerk(np.array(0.5)) == pytest.approx(0.5)
     assert speed.max() == pytest.approx(1.875, abs=1e-3)
     assert max(abs(speed[0]), abs(speed[-1])) < 1e-4
 
 
 def test_grippers_change_at_the_first_frame_of_their_segment(robot):
-    close = Waypoint(0.4, grippers={"right": 0.0})
+    close = Waypoint(grippers={"right": 0.0}, shortest_s=0.4)
     plan = plan_expert([close], InverseKinematics(robot), start=START, frame_rate_hz=5.0, num_frames=4)
     assert plan.actions[:, EMBODIMENT.gripper_indices[1]].tolist() == [1.0, 0.0, 0.0, 0.0]
     assert plan.actions[:, EMBODIMENT.gripper_indices[0]].tolist() == [1.0] * 4
+
+
+def test_a_gripper_waits_until_the_arm_has_arrived_between_frames(robot):
+    plan = plan_expert(
+        [Waypoint(shortest_s=0.3), Waypoint(grippers={"left": 0.0}, shortest_s=0.4)],
+        InverseKinematics(robot),
+        start=START,
+        frame_rate_hz=5.0,
+        num_frames=5,
+    )
+    assert plan.actions[:, EMBODIMENT.gripper_indices[0]].tolist() == [1.0, 1.0, 1.0, 0.0, 0.0]
+
+
+def sampled(moves, durations, *, phase_s):
+    """Commands along a plan at 5 Hz, the first frame a little before or after its start."""
+    times = np.arange(-2, 40) * 0.2 + phase_s
+    return segment_progress(durations, times).T @ moves
+
+
+@pytest.mark.parametrize("way_rad", [0.1, 0.6, 2.5])
+def test_moves_use_four_fifths_of_a_limit_and_no_more_wherever_the_frames_fall(way_rad):
+    moves, limits = (
+        np.array([[way_rad], [-way_rad]]),
+        {"velocity": np.array([3.0]), "acceleration": np.array([5.0])},
+    )
+    durations = shortest_durations(moves, floors_s=np.zeros(2), frame_period_s=0.2, **limits)
+    shares = []
+    for phase_s in np.linspace(0, 0.2, 11):
+        commands = sampled(moves, durations, phase_s=phase_s)
+        speed, hardness = (
+            np.abs(np.diff(commands, axis=0)) / 0.2,
+            np.abs(np.diff(commands, n=2, axis=0)) / 0.04,
+        )
+        shares.append(max(speed.max() / 3.0, hardness.max() / 5.0))
+    assert 0.95 * LIMIT_SHARE < max(shares) < 1.01 * LIMIT_SHARE
+
+
+def test_segments_that_rest_keep_their_floor_and_moves_last_a_frame_at_least():
+    moves = np.array([[1.0], [0.0], [0.01]])
+    limits = {"velocity": np.array([3.0]), "acceleration": np.array([5.0])}
+    durations = shortest_durations(moves, floors_s=np.array([0, 0.4, 0]), frame_period_s=0.2, **limits)
+    assert durations[1:].tolist() == [0.4, 0.2]
+
+
+def test_a_share_of_the_speed_makes_a_segment_longer_by_as_much(robot):
+    def frames_needed(speed_share):
+        there = Waypoint({"left": ToolPose((-0.2, -0.12, 0.08))}, speed_share=speed_share)
+        plan = plan_expert([there], InverseKinematics(robot), start=START, frame_rate_hz=50.0, num_frames=200)
+        return int((np.diff(plan.actions[:, 0]) != 0).sum())
+
+    assert frames_needed(0.5) == pytest.approx(2 * frames_needed(1.0), abs=2)
 
 
 def test_reset_puts_both_arms_where_they_were_asked_to_be(robot):
