@@ -42,6 +42,11 @@ class DataSettings(Section):
     num_episodes_per_task: int = Field(
         default=24, ge=1, description="Episodes to record per task when data.directory is not given."
     )
+    max_episodes_per_task: int | None = Field(
+        default=None,
+        ge=1,
+        description="Read only the first ones of each task, in order of their numbers. Default: all.",
+    )
     first_scene_seed: int = Field(default=0, ge=0, description="Scene seed of the first recorded episode.")
     max_damaged_share: float = Field(
         default=0.05, ge=0, le=1, description="Refuse the data when a larger share of its files is damaged."

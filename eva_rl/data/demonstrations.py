@@ -29,6 +29,7 @@ def survey_demonstrations(
         camera=data.camera,
         embodiment=robot.embodiment,
         frame_rate_hz=data.frame_rate_hz,
+        max_per_task=data.max_episodes_per_task,
     )
     return survey_episodes(
         refs,

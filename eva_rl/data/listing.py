@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby, islice
 from pathlib import Path
 
 from eva_rl.data.damage import DamagedEpisodeError
@@ -26,6 +27,7 @@ def list_episodes(
     camera: str = HEAD_CAMERA,
     embodiment: str | None = None,
     frame_rate_hz: float | None = None,
+    max_per_task: int | None = None,
 ) -> list[EpisodeRef]:
     """Lists the episodes below a directory, in the order of their tasks, then of their numbers.
 
@@ -38,6 +40,7 @@ def list_episodes(
         camera: whose pictures are to be read.
         embodiment: row of EMBODIMENTS, for recordings that name no robot.
         frame_rate_hz: true rate, for recordings that state none.
+        max_per_task: only the first ones of each task; None for all.
 
     Raises:
         EpisodeDirectoryError: there are none, a task has none, or a LeRobot dataset cannot be described.
@@ -58,8 +61,13 @@ def list_episodes(
     wanted = [ref for ref in found if tasks is None or ref.task in tasks]
     return [
         replace(ref, camera=camera, embodiment=embodiment, frame_rate_hz=frame_rate_hz)
-        for ref in _with_unique_ids(sorted(wanted, key=_order))
+        for ref in _with_unique_ids(_first_of_each_task(sorted(wanted, key=_order), max_per_task))
     ]
+
+
+def _first_of_each_task(refs: list[EpisodeRef], number: int | None) -> list[EpisodeRef]:
+    by_task = groupby(refs, key=lambda ref: ref.task)
+    return [ref for _, refs_of_task in by_task for ref in islice(refs_of_task, number)]
 
 
 def _find(root: str) -> list[EpisodeRef]:

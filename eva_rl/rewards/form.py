@@ -20,6 +20,7 @@ class RewardForm:
         gamma: steepness; 0.5 falls slowly, so that bad videos still differ.
         scale: reward of a motion without cost.
         velocity_scale: share of the robot's joint speeds that counts as its limit.
+        acceleration_scale: the same for its joint accelerations.
     """
 
     weights: Mapping[str, float]
@@ -27,6 +28,7 @@ class RewardForm:
     gamma: float
     scale: float
     velocity_scale: float = 1.0
+    acceleration_scale: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuses unknown terms and numbers that would not make a reward."""
@@ -39,6 +41,6 @@ class RewardForm:
                 )
             if weight < 0:
                 raise ValueError(f"The weight of reward term {name!r} must be at least 0, got {weight}.")
-        for name in ("p0", "gamma", "scale", "velocity_scale"):
+        for name in ("p0", "gamma", "scale", "velocity_scale", "acceleration_scale"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} of the reward must be positive, got {getattr(self, name)}.")

@@ -34,23 +34,30 @@ class KinematicLimits:
 
     @classmethod
     def of(
-        cls, embodiment: Embodiment, *, velocity_scale: float = 1.0, dtype: torch.dtype = torch.float32
+        cls,
+        embodiment: Embodiment,
+        *,
+        velocity_scale: float = 1.0,
+        acceleration_scale: float = 1.0,
+        dtype: torch.dtype = torch.float32,
     ) -> "KinematicLimits":
         """Lays an embodiment's limits out as tensors.
 
         Args:
             embodiment: a row of EMBODIMENTS.
             velocity_scale: factor on the speeds of the arm joints, not of the grippers, as a safety margin.
+            acceleration_scale: the same for their accelerations.
             dtype: floating type of the result.
         """
         is_gripper = torch.zeros(embodiment.dimension, dtype=torch.bool)
         is_gripper[list(embodiment.gripper_indices)] = True
         velocity = torch.tensor(embodiment.velocity, dtype=dtype)
+        acceleration = torch.tensor(embodiment.acceleration, dtype=dtype)
         return cls(
             lower=torch.tensor(embodiment.lower, dtype=dtype),
             upper=torch.tensor(embodiment.upper, dtype=dtype),
             velocity=torch.where(is_gripper, velocity, velocity_scale * velocity),
-            acceleration=torch.tensor(embodiment.acceleration, dtype=dtype),
+            acceleration=torch.where(is_gripper, acceleration, acceleration_scale * acceleration),
             is_gripper=is_gripper,
             arm_of_dimension=torch.tensor(embodiment.arm_of_dimension),
         )

@@ -52,7 +52,12 @@ class KinematicReward:
             frame_rate_hz: true rate of the videos' frames.
             dtype: floating type of the positions to come.
         """
-        limits = KinematicLimits.of(embodiment, velocity_scale=form.velocity_scale, dtype=dtype)
+        limits = KinematicLimits.of(
+            embodiment,
+            velocity_scale=form.velocity_scale,
+            acceleration_scale=form.acceleration_scale,
+            dtype=dtype,
+        )
         return cls(form=form, limits=limits, frame_rate_hz=frame_rate_hz)
 
     @property
@@ -164,5 +169,14 @@ REWARD_PRESETS: Mapping[str, RewardForm] = {
         gamma=0.5,
         scale=10.0,
         velocity_scale=0.85,
+    ),
+    # ours: the same terms, weighted towards the two that a controller stops for, with a margin below both
+    "limits-first": RewardForm(
+        weights={"jerk": 0.1, "acceleration": 0.05, "velocity_limit": 2.0, "acceleration_limit": 10.0},
+        p0=100.0,
+        gamma=0.5,
+        scale=10.0,
+        velocity_scale=0.85,
+        acceleration_scale=0.88,
     ),
 }

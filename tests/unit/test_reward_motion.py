@@ -49,12 +49,15 @@ def test_too_few_frames_and_a_wrong_rate_are_refused():
 @pytest.mark.parametrize("name", EMBODIMENTS)
 def test_limits_are_those_of_the_embodiment_in_action_order(name):
     embodiment = EMBODIMENTS[name]
-    limits = KinematicLimits.of(embodiment, velocity_scale=0.5)
+    limits = KinematicLimits.of(embodiment, velocity_scale=0.5, acceleration_scale=0.25)
     assert limits.is_gripper.nonzero().flatten().tolist() == list(embodiment.gripper_indices)
     arms = ~limits.is_gripper
     full = torch.tensor(embodiment.velocity, dtype=torch.float32)
     torch.testing.assert_close(limits.velocity[arms], full[arms] / 2)
     torch.testing.assert_close(limits.velocity[~arms], full[~arms])
+    full = torch.tensor(embodiment.acceleration, dtype=torch.float32)
+    torch.testing.assert_close(limits.acceleration[arms], full[arms] / 4)
+    torch.testing.assert_close(limits.acceleration[~arms], full[~arms])
 
 
 def test_dimension_weights_have_mean_one_and_a_gripper_counts_a_fifth():
