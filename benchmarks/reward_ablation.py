@@ -65,6 +65,16 @@ def arms_table() -> Mapping[str, "Arm"]:
         "AWM": algorithm("embedded_awm", "a forward-process method with a ratio"),
         "RAFT with anchor": algorithm("embedded_raft", "fine-tuning on the best of each group"),
         "direct backprop": algorithm("embedded_direct", "the reward's own gradient"),
+        "limits first": Arm(
+            preset=paper,
+            question="what weighting the limits, with a margin, brings",
+            overrides={"reward": {"preset": "limits-first"}},
+        ),
+        "direct backprop, limits first": Arm(
+            preset="embedded_direct",
+            question="the same by the reward's own gradient",
+            overrides={"reward": {"preset": "limits-first"}},
+        ),
     }
 
 

@@ -44,7 +44,7 @@ def _add_encoding(encode: argparse.ArgumentParser) -> None:
     encode.add_argument("--world-model", type=Path, required=True, help="pipeline directory that encodes")
     encode.add_argument("--height", type=int, default=48, help="rows of a frame (default: 48)")
     encode.add_argument("--width", type=int, default=64, help="columns of a frame (default: 64)")
-    encode.add_argument("--num-frames", type=int, default=17, help="frames per clip (default: 17)")
+    encode.add_argument("--num-frames", type=int, default=21, help="frames per clip (default: 21)")
     encode.add_argument("--frame-rate", type=float, default=5.0, help="of the clips, Hz (default: 5)")
     encode.add_argument("--seed", type=int, default=0, help="as run.seed of the training (default: 0)")
     encode.add_argument(

@@ -37,8 +37,8 @@ NUM_EPISODES = 15
 def root(local_ray, tmp_path_factory):
     """Episodes of one window each, a small world model, and the episodes encoded by it."""
     root = tmp_path_factory.mktemp("encoded")
-    refs = write_directory(root / "demos", num_episodes=NUM_EPISODES, num_frames=17)
-    frames = torch.from_numpy(np.stack([make_episode(index=i, num_frames=17).frames for i in range(4)]))
+    refs = write_directory(root / "demos", num_episodes=NUM_EPISODES, num_frames=21)
+    frames = torch.from_numpy(np.stack([make_episode(index=i, num_frames=21).frames for i in range(4)]))
     create_tiny_wan_directory(
         root / "model",
         codec=fit_linear_patch_codec(frames, channels=8, seed=0),

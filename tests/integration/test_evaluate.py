@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 TASKS = ("click_bell", "grab_roller")
 COMMON = {
     "robot.simulator": "bimanual",
-    "video.num_frames": 17,  # as many as the expert needs
+    "video.num_frames": 21,  # as many as the expert needs
     "robot.tasks": f"[{', '.join(TASKS)}]",
     "evaluation.num_conditions": 3,
     "evaluation.num_ladder_conditions": 0,

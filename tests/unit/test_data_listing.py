@@ -29,6 +29,12 @@ def test_only_the_wanted_tasks_are_listed(tmp_path):
     assert {ref.task for ref in list_episodes(tmp_path, tasks=("grab_roller",))} == {"grab_roller"}
 
 
+def test_the_first_episodes_of_each_task_are_listed(tmp_path):
+    write_directory(tmp_path, tasks=("click_bell", "grab_roller"), num_episodes=11)
+    found = [ref.episode_id for ref in list_episodes(tmp_path, max_per_task=3)]
+    assert found == [f"{task}/episode{i}" for task in ("click_bell", "grab_roller") for i in range(3)]
+
+
 def test_an_empty_and_an_absent_directory_are_refused_by_name(tmp_path):
     with pytest.raises(EpisodeDirectoryError, match="no episodes of any task"):
         list_episodes(tmp_path)

@@ -19,12 +19,12 @@ from eva_rl.world_model.codec_fit import fit_linear_patch_codec
 from eva_rl.world_model.creation import create_tiny_wan_directory
 from eva_rl.world_model.lora import attach_adapter
 
-SIZE, NUM_FRAMES = 16, 17
+SIZE, NUM_FRAMES = 16, 21
 SETTINGS = AlignSettings.model_validate(
     {
         "video": {"height": SIZE, "width": SIZE, "num_frames": NUM_FRAMES},
         "adapter": {"rank": 2, "alpha": 4},
-        "evaluation": {"num_conditions": 5, "conditions_per_call": 3},
+        "evaluation": {"num_conditions": 10, "conditions_per_call": 3},
     }
 )
 SCENES = held_out_scenes(SETTINGS.robot.tasks, SETTINGS.evaluation)
@@ -176,7 +176,7 @@ def test_an_unknown_rung_is_refused_with_the_nearest(evaluator):
 
 def test_a_video_at_another_frame_rate_is_refused(new_evaluator):
     faster = SETTINGS.model_copy(
-        update={"video": SETTINGS.video.model_copy(update={"frame_rate_hz": 10.0, "num_frames": 33})}
+        update={"video": SETTINGS.video.model_copy(update={"frame_rate_hz": 10.0, "num_frames": 41})}
     )
     with pytest.raises(ValueError, match="frame period mismatch"):
         new_evaluator(faster).evaluate_scenes(SCENES[:1], "idm_on_real_video")

@@ -211,3 +211,15 @@ def test_wrong_settings_are_named():
         RewardForm(weights={"jerk": -1.0}, p0=1.0, gamma=0.5, scale=10.0)
     with pytest.raises(ValueError, match="p0 of the reward must be positive, got 0"):
         RewardForm(weights={}, p0=0.0, gamma=0.5, scale=10.0)
+
+
+@pytest.mark.parametrize(("share", "paper", "limits_first"), [(0.8, False, False), (0.95, False, True)])
+def test_limits_first_warns_before_the_limit_is_passed(share, paper, limits_first):
+    acceleration = share * EMBODIMENTS["piper"].acceleration[0]
+    positions = static()
+    positions[:, :24, 0] = acceleration / 2 * (torch.arange(24).double() / FRAME_RATE_HZ) ** 2
+    positions[:, 24:, 0] = positions[:, 23:24, 0]
+    positions = positions[:, :24]
+    for name, costs in (("eva-paper", paper), ("limits-first", limits_first)):
+        cost = reward_of(replace(REWARD_PRESETS[name], velocity_scale=10.0))(positions)
+        assert bool(cost.terms["acceleration_limit"].item() > 0) is costs
