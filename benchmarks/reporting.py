@@ -15,7 +15,7 @@ from eva_rl.records.evaluation import Outcome
 SHOWN = {
     "reward": "reward",
     "rms_jerk": "rms jerk",
-    "monitored_success": "monitored %",
+    "monitored_success": "executed %",
     "success": "success %",
 }
 """Quantities of the table with their headings; the JSON file holds all."""

@@ -21,9 +21,9 @@ PROGRAM = "python recipes/robotwin_evaluate.py"
 PURPOSE = (
     "Executes what a world model imagines in a simulator and prints the ladder: the expert's targets, what "
     "the inverse dynamics model reads from real video and after the codec, the imagined video, and a trained "
-    "policy. Success is given with and without a safety monitor, each with its 95 % interval, over all "
-    "tasks and per task, and so is the rank correlation of the reward with what executing showed. Results "
-    "go to a directory as Parquet and JSON."
+    "policy. Success is given without and with a safety monitor (task success, executed success), each with "
+    "its 95 % interval, over all tasks and per task, and so is the rank correlation of the reward with what "
+    "executing showed. Results go to a directory as Parquet and JSON."
 )
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "evaluate.yaml"
 

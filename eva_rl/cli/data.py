@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from eva_rl.config.video import VideoSettings
+
 PURPOSE = (
     "Inspect, convert, measure or encode recorded episodes: RoboTwin HDF5 (both layouts), LeRobot v2.1, v3.0."
 )
@@ -42,10 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_encoding(encode: argparse.ArgumentParser) -> None:
     encode.add_argument("destination", help="new directory or URI (s3://, gs://) of Parquet shards")
     encode.add_argument("--world-model", type=Path, required=True, help="pipeline directory that encodes")
-    encode.add_argument("--height", type=int, default=48, help="rows of a frame (default: 48)")
-    encode.add_argument("--width", type=int, default=64, help="columns of a frame (default: 64)")
-    encode.add_argument("--num-frames", type=int, default=21, help="frames per clip (default: 21)")
-    encode.add_argument("--frame-rate", type=float, default=5.0, help="of the clips, Hz (default: 5)")
+    video, default = VideoSettings(), "(default: %(default)s)"
+    encode.add_argument("--height", type=int, default=video.height, help=f"rows of a frame {default}")
+    encode.add_argument("--width", type=int, default=video.width, help=f"columns of a frame {default}")
+    encode.add_argument("--num-frames", type=int, default=video.num_frames, help=f"frames per clip {default}")
+    encode.add_argument(
+        "--frame-rate", type=float, default=video.frame_rate_hz, help=f"of the clips, Hz {default}"
+    )
     encode.add_argument("--seed", type=int, default=0, help="as run.seed of the training (default: 0)")
     encode.add_argument(
         "--held-out-share", type=float, default=0.05, help="as training.validation_share (default: 0.05)"

@@ -147,7 +147,10 @@ def _find_scenes(
         directory_of_data = settings.data.directory
         assert directory_of_data is not None  # a rule of the settings
         episodes = list_episodes(
-            directory_of_data, tasks=settings.robot.tasks or None, camera=settings.data.camera
+            directory_of_data,
+            tasks=settings.robot.tasks or None,
+            camera=settings.data.camera,
+            max_per_task=settings.data.max_episodes_per_task,
         )
         return recorded_scenes(split_recorded(episodes, settings)[1], wanted)
     tasks = tasks_of(settings.robot)

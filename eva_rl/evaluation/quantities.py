@@ -84,14 +84,14 @@ def _violations_of(kind: str) -> Quantity:
 _ROWS = (
     Quantity(
         name="monitored_success",
-        label="success with safety monitor",
+        label="executed success",
         unit="%",
         better="higher",
         value=lambda outcome: _share(outcome.monitored_success),
     ),
     Quantity(
         name="success",
-        label="executed success",
+        label="task success",
         unit="%",
         better="higher",
         value=lambda outcome: _share(outcome.success),

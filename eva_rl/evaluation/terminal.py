@@ -64,7 +64,7 @@ def _cells(row: ComparisonRow) -> tuple[str, ...]:
     unit = f" ({quantity.unit})" if quantity.unit else ""
     difference_unit = " pts" if unit_of_difference(quantity) == "points" else ""
     return (
-        f"  {row.task} (%, monitored)" if row.task else f"{quantity.label}{unit}",
+        f"  {row.task} (%, executed)" if row.task else f"{quantity.label}{unit}",
         format_value(quantity, row.before.value),
         format_value(quantity, row.after.value),
         format_difference(quantity, row.difference) + difference_unit,

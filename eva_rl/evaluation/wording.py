@@ -86,7 +86,7 @@ def cautions(rows: dict[str, ComparisonRow]) -> list[str]:
         )
     verdicts = {name: row.verdict for name, row in rows.items()}
     if verdicts.get("reward") == "better" and verdicts.get("success") == "worse":
-        found.append("Reward rose while executed success fell: the reward was exploited, not satisfied.")
+        found.append("Reward rose while task success fell: the reward was exploited, not satisfied.")
     return found
 
 

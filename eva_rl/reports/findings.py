@@ -55,7 +55,7 @@ class Findings:
         cautions: what a reader must know before believing it.
         cards: the next most important comparisons.
         quantities: every quantity over all tasks.
-        tasks: success with safety monitor by task.
+        tasks: executed success by task.
         task_rows: the rows behind `tasks`, for the chart.
         num_conditions: held-out conditions on each side.
     """

@@ -24,7 +24,7 @@ class LadderStep:
 
     Attributes:
         label: what was executed.
-        monitored: success with the safety monitor.
+        monitored: executed success: with the safety monitor.
         success: success without it.
         colour: of the bar.
     """
@@ -65,7 +65,7 @@ def ladder_steps(
 
 
 def ladder_chart(steps: Sequence[LadderStep]) -> Markup:
-    """Draws one row per rung: a bar for success with the safety monitor, a tick for success without it."""
+    """Draws one row per rung: a bar for executed success, a tick for task success."""
     figure, axes = _rows_chart(len(steps))
     for row, step in enumerate(steps):
         value = 100 * step.monitored.value
@@ -80,7 +80,7 @@ def ladder_chart(steps: Sequence[LadderStep]) -> Markup:
 
 
 def task_chart(rows: Sequence[ComparisonRow]) -> Markup:
-    """Draws monitored success per task, before and after, with intervals."""
+    """Draws executed success per task, before and after, with intervals."""
     rows = [row for row in rows if row.quantity.name == "monitored_success"]
     figure, axes = _rows_chart(len(rows))
     for index, row in enumerate(rows):
@@ -90,7 +90,7 @@ def task_chart(rows: Sequence[ComparisonRow]) -> Markup:
         change = f"{100 * row.before.value:.0f} → {100 * row.after.value:.0f} %"
         axes.text(102, index, change, va="center", color=INK, fontsize=10, clip_on=False)
     _label_rows(axes, [row.task or "" for row in rows])
-    return to_svg(figure, description="Success with safety monitor by task, before and after")
+    return to_svg(figure, description="Executed success by task, before and after")
 
 
 def _rows_chart(num_rows: int) -> tuple[Figure, Axes]:

@@ -3,6 +3,7 @@ import string
 import numpy as np
 import pytest
 
+from eva_rl.config.video import EMBEDDED_TASKS
 from eva_rl.embodiments import EMBODIMENTS
 from eva_rl.simulators.bimanual import TASKS, BimanualScene
 from eva_rl.simulators.bimanual.expert import PlanTooLongError
@@ -33,6 +34,10 @@ def run_expert(task: str, seed: int) -> bool:
     assert plan.ik_residual <= RESIDUAL_TOLERANCE
     assert used_share_of_limits(plan.actions, scene.frame_rate_hz).max() < LARGEST_LIMIT_SHARE
     return scene.execute(plan.actions).monitored_success
+
+
+def test_the_settings_know_the_tasks_by_name():
+    assert tuple(TASKS) == EMBEDDED_TASKS
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -78,7 +78,7 @@ def test_an_interval_that_touches_zero_shows_nothing():
 def test_a_finding_says_direction_size_interval_and_number():
     fell = row_of("success", Estimate(value=-0.065, low=-0.12, high=-0.01, n=200))
     assert finding(fell) == (
-        f"Executed success fell by 6.5 points (95 % interval {MINUS}12.0 to {MINUS}1.0, "
+        f"Task success fell by 6.5 points (95 % interval {MINUS}12.0 to {MINUS}1.0, "
         "paired over 200 held-out conditions)."
     )
 

@@ -71,7 +71,7 @@ def test_a_complete_run_fills_every_section(complete_page, complete_html):
     assert [name for name in complete_page.ids if name in SECTIONS] == list(SECTIONS)
     assert 'class="missing"' not in complete_html
     assert complete_page.elements["video"] == 1
-    assert "Success with safety monitor rose by" in complete_page.text
+    assert "Executed success rose by" in complete_page.text
 
 
 def test_figures_on_the_page_are_those_of_the_files(complete_run, complete_page):
@@ -110,7 +110,7 @@ def test_a_run_that_has_only_been_evaluated_once_says_so(plain_run):
     (plain_run / "evaluation" / "after.parquet").unlink()
     page = Page(write_report(plain_run).read_text())
     assert "Only the base policy has been evaluated" in page.text
-    assert "success with safety monitor" in page.text
+    assert "executed success" in page.text
     assert "Nothing to compare" in page.text
     assert "No clips have been written" in page.text
 
@@ -156,7 +156,7 @@ def test_a_difference_that_is_not_shown_is_not_claimed(plain_run):
     evaluation = plain_run / "evaluation"
     shutil.copy(evaluation / "before.parquet", evaluation / "after.parquet")
     text = Page(write_report(plain_run).read_text()).text
-    assert "Success with safety monitor: no difference is shown." in text
+    assert "Executed success: no difference is shown." in text
     assert "▲ better" not in text
 
 

@@ -217,9 +217,7 @@ def test_wrong_settings_are_named():
 def test_limits_first_warns_before_the_limit_is_passed(share, paper, limits_first):
     acceleration = share * EMBODIMENTS["piper"].acceleration[0]
     positions = static()
-    positions[:, :24, 0] = acceleration / 2 * (torch.arange(24).double() / FRAME_RATE_HZ) ** 2
-    positions[:, 24:, 0] = positions[:, 23:24, 0]
-    positions = positions[:, :24]
+    positions[..., 0] = acceleration / 2 * (torch.arange(FRAMES) / FRAME_RATE_HZ) ** 2
     for name, costs in (("eva-paper", paper), ("limits-first", limits_first)):
         cost = reward_of(replace(REWARD_PRESETS[name], velocity_scale=10.0))(positions)
         assert bool(cost.terms["acceleration_limit"].item() > 0) is costs

@@ -8,7 +8,12 @@ import numpy as np
 from eva_rl.simulators.bimanual.scene_object import SceneObject
 from eva_rl.simulators.bimanual.scene_state import SceneState
 from eva_rl.simulators.bimanual.tasks.progress import nearness, overall
-from eva_rl.simulators.bimanual.tasks.sampling import draw_colours, draw_point, resting_tool
+from eva_rl.simulators.bimanual.tasks.sampling import (
+    draw_colours,
+    draw_point_on_a_side,
+    nearer_arm,
+    resting_tool,
+)
 from eva_rl.simulators.bimanual.waypoint import ToolPose, Waypoint
 
 CLEARANCE_M = 0.12
@@ -43,15 +48,14 @@ class ClickBell:
     @classmethod
     def sample(cls, generator: np.random.Generator) -> Self:
         """Draw the bell's place, never between the arms, and its colour."""
-        side = generator.choice([-1, 1])
-        x, y = draw_point(generator, x=(0.08, 0.28), y=(-0.20, -0.05))
+        x, y = draw_point_on_a_side(generator, from_middle=(0.08, 0.28), y=(-0.20, -0.05))
         (colour,) = draw_colours(generator, 1)
-        return cls(x=float(side * x), y=y, colour=colour)
+        return cls(x=x, y=y, colour=colour)
 
     @property
     def arm(self) -> str:
         """The arm on the bell's side."""
-        return "left" if self.x < 0 else "right"
+        return nearer_arm(self.x)
 
     def objects(self) -> tuple[SceneObject, ...]:
         """Return the bell, a drum with a white button."""

@@ -8,7 +8,12 @@ import numpy as np
 from eva_rl.simulators.bimanual.scene_object import SceneObject
 from eva_rl.simulators.bimanual.scene_state import SceneState
 from eva_rl.simulators.bimanual.tasks.progress import nearness, overall
-from eva_rl.simulators.bimanual.tasks.sampling import draw_colours, draw_point, resting_tool
+from eva_rl.simulators.bimanual.tasks.sampling import (
+    draw_colours,
+    draw_point_on_a_side,
+    nearer_arm,
+    resting_tool,
+)
 from eva_rl.simulators.bimanual.waypoint import ToolPose, Waypoint
 
 HALF_LENGTH_M, HALF_WIDTH_M, BASE_HALF_HEIGHT_M = 0.08, 0.024, 0.012
@@ -48,16 +53,15 @@ class PressStapler:
     @classmethod
     def sample(cls, generator: np.random.Generator) -> Self:
         """Draw the stapler's place, never between the arms, its turn and its colour."""
-        side = generator.choice([-1, 1])
-        x, y = draw_point(generator, x=(0.10, 0.26), y=(-0.17, -0.06))
+        x, y = draw_point_on_a_side(generator, from_middle=(0.10, 0.26), y=(-0.17, -0.06))
         yaw = float(generator.uniform(-LARGEST_YAW, LARGEST_YAW))
         (colour,) = draw_colours(generator, 1)
-        return cls(x=float(side * x), y=y, yaw=yaw, colour=colour)
+        return cls(x=x, y=y, yaw=yaw, colour=colour)
 
     @property
     def arm(self) -> str:
         """The arm on the stapler's side."""
-        return "left" if self.x < 0 else "right"
+        return nearer_arm(self.x)
 
     def objects(self) -> tuple[SceneObject, ...]:
         """Return the base, with the sprung arm on a hinge at its far end.

@@ -13,6 +13,21 @@ def draw_point(
     return float(generator.uniform(*x)), float(generator.uniform(*y))
 
 
+def draw_point_on_a_side(
+    generator: np.random.Generator, *, from_middle: tuple[float, float], y: tuple[float, float]
+) -> tuple[float, float]:
+    """Draw a point, m, on either side of the table and never between the arms.
+
+    Args:
+        generator: decides on the side, then on the point.
+        from_middle: range of the distance from the line between the arms.
+        y: range across.
+    """
+    side = generator.choice([-1, 1])
+    distance, depth = draw_point(generator, x=from_middle, y=y)
+    return float(side * distance), depth
+
+
 def draw_apart_points(
     generator: np.random.Generator,
     *,
@@ -30,6 +45,11 @@ def draw_apart_points(
 def draw_colours(generator: np.random.Generator, count: int) -> tuple[str, ...]:
     """Draw different colours."""
     return tuple(str(name) for name in generator.choice(list(COLOURS), size=count, replace=False))
+
+
+def nearer_arm(x: float) -> str:
+    """Return the arm on whose side of the table a place lies."""
+    return "left" if x < 0 else "right"
 
 
 def resting_tool(arm: str) -> ToolPose:

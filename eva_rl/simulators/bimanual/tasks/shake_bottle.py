@@ -8,7 +8,7 @@ import numpy as np
 from eva_rl.simulators.bimanual.scene_object import SceneObject
 from eva_rl.simulators.bimanual.scene_state import SceneState
 from eva_rl.simulators.bimanual.tasks.progress import nearness, overall, rise
-from eva_rl.simulators.bimanual.tasks.sampling import draw_colours, draw_point
+from eva_rl.simulators.bimanual.tasks.sampling import draw_colours, draw_point_on_a_side, nearer_arm
 from eva_rl.simulators.bimanual.waypoint import GRASP_S, ToolPose, Waypoint
 
 BOTTLE_RADIUS_M, BOTTLE_HALF_HEIGHT_M = 0.027, 0.05
@@ -42,15 +42,14 @@ class ShakeBottle:
     @classmethod
     def sample(cls, generator: np.random.Generator) -> Self:
         """Draw the bottle's place, never between the arms, and its colour."""
-        side = generator.choice([-1, 1])
-        x, y = draw_point(generator, x=(0.13, 0.25), y=(-0.20, -0.06))
+        x, y = draw_point_on_a_side(generator, from_middle=(0.13, 0.25), y=(-0.20, -0.06))
         (colour,) = draw_colours(generator, 1)
-        return cls(x=float(side * x), y=y, colour=colour)
+        return cls(x=x, y=y, colour=colour)
 
     @property
     def arm(self) -> str:
         """The arm on the bottle's side."""
-        return "left" if self.x < 0 else "right"
+        return nearer_arm(self.x)
 
     def objects(self) -> tuple[SceneObject, ...]:
         """Return the bottle with a white cap."""

@@ -8,7 +8,7 @@ import numpy as np
 from eva_rl.simulators.bimanual.scene_object import SceneObject
 from eva_rl.simulators.bimanual.scene_state import SceneState
 from eva_rl.simulators.bimanual.tasks.progress import nearness, overall
-from eva_rl.simulators.bimanual.tasks.sampling import draw_colours, draw_point
+from eva_rl.simulators.bimanual.tasks.sampling import draw_colours, draw_point_on_a_side, nearer_arm
 from eva_rl.simulators.bimanual.waypoint import ToolPose, Waypoint
 
 BASE_HALF_SIZE_M = (0.055, 0.035, 0.015)
@@ -48,16 +48,15 @@ class TurnSwitch:
     @classmethod
     def sample(cls, generator: np.random.Generator) -> Self:
         """Draw the switch's place, never between the arms, the side to turn it to, and its colour."""
-        side = generator.choice([-1, 1])
-        x, y = draw_point(generator, x=(0.14, 0.22), y=(-0.19, -0.07))
+        x, y = draw_point_on_a_side(generator, from_middle=(0.14, 0.22), y=(-0.19, -0.07))
         direction = str(generator.choice(["left", "right"]))
         (colour,) = draw_colours(generator, 1)
-        return cls(x=float(side * x), y=y, direction=direction, colour=colour)
+        return cls(x=x, y=y, direction=direction, colour=colour)
 
     @property
     def arm(self) -> str:
         """The arm on the switch's side."""
-        return "left" if self.x < 0 else "right"
+        return nearer_arm(self.x)
 
     @property
     def sign(self) -> int:
