@@ -21,6 +21,10 @@ SHOWN = {
 """Quantities of the table with their headings; the JSON file holds all."""
 CORRELATIONS = "Spearman rank correlation of the reward with what the simulator says [95 % bootstrap]"
 DIFFERENCES = "Difference to the base policy on the same held-out scenes, paired [95 %]"
+SUCCESSES = (
+    "Difference to the base policy on the same held-out scenes, paired [95 %]; path and jerk as ratios"
+)
+COUNTED = ("success", "monitored_success")
 Cells: TypeAlias = tuple[list[str], list[list[str]]]
 
 
@@ -54,11 +58,42 @@ def arm_rows(
                 "reward_by_step": [step.reward for step in result.steps],
                 "cpu_s_by_step": np.cumsum([step.cpu_s for step in result.steps]).tolist(),
                 "is_base": result.is_base,
+                "by_task": _counts_by_task(result.outcomes),
+                "judged_by_task": _counts_by_task(result.judged_outcomes),
                 "differences": {row["quantity"]: row for row in differences},
                 "judged_differences": {row["quantity"]: row for row in judged},
             }
         )
     return rows
+
+
+def base_row(base: Sequence[Outcome], judged_base: Sequence[Outcome]) -> dict[str, Any]:
+    """What the base policy does on the held-out scenes, and what a judge reads from the same clips."""
+    return {"by_task": _counts_by_task(base), "judged_by_task": _counts_by_task(judged_base)}
+
+
+def success_table(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Cells]:
+    """Headings and cells of what execution says of every arm and seed."""
+    headings = ["arm", "seed", "rollouts", "executed %", "judge's executed %", "success %", "violations"]
+    headings += ["path", "jerk", "reward"]
+    cells = []
+    for row in rows:
+        differences, judged = row["differences"], row["judged_differences"]
+        cells.append(
+            [
+                row["arm"],
+                str(row["seed"]),
+                str(row["num_rollouts"]),
+                _difference(differences["monitored_success"]),
+                _difference(judged.get("monitored_success")),
+                _difference(differences["success"]),
+                _difference(differences["violations/limits"]),
+                _ratio(differences["relative_path_length"]),
+                _ratio(differences["rms_jerk"]),
+                _difference(differences["reward"]),
+            ]
+        )
+    return {SUCCESSES: (headings, cells)}
 
 
 def table_of(rows: Sequence[Mapping[str, Any]]) -> Cells:
@@ -105,8 +140,8 @@ def show_and_write(tables: Mapping[str, Cells], file: Path, *, console: Console)
     file.write_text("\n".join(lines))
 
 
-def write_plot(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Draws every arm's held-out reward difference with its interval, one dot per seed."""
+def write_plot(file: Path, rows: Sequence[Mapping[str, Any]], *, quantity: str = "reward") -> None:
+    """Draws every arm's difference to the base in one quantity with its interval, one dot per seed."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -115,15 +150,29 @@ def write_plot(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     names = list(dict.fromkeys(row["arm"] for row in rows))
     figure, axes = pyplot.subplots(figsize=(8, 0.35 * len(names) + 1.2), layout="constrained")
     for row in rows:
-        difference = row["differences"]["reward"]["difference"]
+        difference = row["differences"][quantity]["difference"]
         height = len(names) - names.index(row["arm"]) - 0.1 * row["seed"]
         error = [[difference["value"] - difference["low"]], [difference["high"] - difference["value"]]]
         axes.errorbar(difference["value"], height, xerr=np.maximum(error, 0), fmt="o", color="#1f5fa8")
     axes.axvline(0, color="#888888", linewidth=1)
     axes.set_yticks([len(names) - position for position in range(len(names))], names)
-    axes.set_xlabel("held-out reward minus the base policy's, paired, 95 % interval")
+    axes.set_xlabel(f"held-out {quantity} minus the base policy's, paired, 95 % interval")
     figure.savefig(file, dpi=150)
     pyplot.close(figure)
+
+
+def _counts_by_task(outcomes: Sequence[Outcome]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for outcome in outcomes:
+        row = counts.setdefault(str(outcome.task), {"scenes": 0, **dict.fromkeys(COUNTED, 0)})
+        row["scenes"] += 1
+        for name in COUNTED:
+            row[name] += bool(getattr(outcome, name))
+    return counts
+
+
+def _ratio(row: Mapping[str, Any]) -> str:
+    return f"{row['after']['value'] / row['before']['value']:.3f}"
 
 
 def _difference(row: Mapping[str, Any] | None) -> str:

@@ -1,7 +1,7 @@
 """What every comparison shares: settings, models, conditions, a run directory and arms as Ray tasks."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,17 +68,32 @@ class Comparison:
         return base, judged
 
     def run_arms(
-        self, arms: Mapping[str, Arm], stage: StageProgress, *, reward: KinematicReward
+        self,
+        arms: Mapping[str, Arm],
+        stage: StageProgress,
+        *,
+        reward: KinematicReward,
+        on_result: Callable[[list[ArmResult]], None] = lambda found: None,
     ) -> list[ArmResult]:
-        """Trains every seed of every arm, as many at once as there are CPUs; results in table order."""
+        """Trains every seed of every arm, as many at once as there are CPUs; results in table order.
+
+        The first seed of all arms comes before the second of any: what an interruption leaves is balanced.
+
+        Args:
+            arms: all there are; the settings choose.
+            stage: shows what is done.
+            reward: the yardstick.
+            on_result: called after every arm with the results so far, to keep them.
+        """
         comparison = self.settings.comparison
         # a fresh process now and then: DeepSpeed keeps what its engines allocated
         on_one_cpu: Any = ray.remote(num_cpus=1, max_calls=ARMS_PER_PROCESS)
         task = on_one_cpu(run_arm)
         conditions = ray.put(list(self.conditions))
         waiting: dict[ray.ObjectRef, tuple[str, int]] = {}
-        for name in chosen_arms(arms, comparison.arms):
-            for seed in comparison.seeds:
+        names = chosen_arms(arms, comparison.arms)
+        for seed in comparison.seeds:
+            for name in names:
                 call = task.remote(
                     name,
                     arms[name].settings(self.settings, seed=seed),
@@ -89,7 +104,6 @@ class Comparison:
                 )
                 waiting[call] = (name, seed)
         found: dict[tuple[str, int], ArmResult] = {}
-        order = list(waiting.values())
         while waiting:
             (done,), _ = ray.wait(list(waiting), num_returns=1)
             name, seed = waiting.pop(done)
@@ -97,7 +111,8 @@ class Comparison:
             stage.advance(
                 note=f"{name} (seed {seed}): {len(result.steps)} steps, {result.num_rollouts} rollouts"
             )
-        return [found[key] for key in order]
+            on_result(_in_order(found, names))
+        return _in_order(found, names)
 
     def write(self, results: Mapping[str, Any]) -> Path:
         """Writes the results with command, seed, commit and hardware; returns the file."""
@@ -113,6 +128,11 @@ class Comparison:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps({"provenance": facts, **results}, indent=1) + "\n")
         return file
+
+
+def _in_order(found: Mapping[tuple[str, int], ArmResult], names: Sequence[str]) -> list[ArmResult]:
+    """By place in the table, then by seed."""
+    return [found[key] for key in sorted(found, key=lambda key: (names.index(key[0]), key[1]))]
 
 
 def _from_here(directory: str) -> Path:

@@ -1,0 +1,96 @@
+"""Does alignment make the embedded world model's motion executable, and which algorithm does it best?
+
+python benchmarks/embedded_alignment.py                              # seven arms, three seeds: hours
+python benchmarks/embedded_alignment.py --comparison.seeds '[0]' --comparison.cpu_seconds 60
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eva_rl.config.command_line import settings_from_command_line
+from eva_rl.config.comparison import ComparisonRunSettings
+
+if TYPE_CHECKING:
+    from benchmarks.arms import Arm, ArmResult
+
+ROOT = Path(__file__).resolve().parents[1]
+# `benchmarks` is a package of the repository, not of the installed library: for this process and Ray's
+sys.path.insert(0, str(ROOT))
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+
+PROGRAM = "python benchmarks/embedded_alignment.py"
+PURPOSE = (
+    "Trains one arm per algorithm and seed with equal CPU-seconds and one reward, and evaluates each on the "
+    "same held-out scenes, paired with the base policy and read by a judge too. Results are written after "
+    "every arm."
+)
+STAGES = ("evaluate base", "train arms")
+
+
+def arms_table() -> Mapping[str, "Arm"]:
+    """Every arm by name; the first is what `make align` runs."""
+    from benchmarks.arms import Arm
+
+    return {
+        "direct backprop": Arm(preset="embedded_direct", question="the reward's own gradient: the default"),
+        "Flow-GRPO": Arm(preset="embedded_classic", question="Flow-GRPO's structure, as published"),
+        "Flow-GRPO, shared prefix": Arm(
+            preset="embedded_flow_grpo", question="one early stochastic step, forked from a shared prefix"
+        ),
+        "CPS": Arm(preset="embedded_cps", question="coefficients-preserving noise at the fork"),
+        "NFT": Arm(preset="embedded_nft", question="a forward-process method"),
+        "AWM": Arm(preset="embedded_awm", question="a forward-process method with a ratio"),
+        "RAFT with anchor": Arm(preset="embedded_raft", question="fine-tuning on the best of each group"),
+    }
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Reads the settings, runs all arms and writes results after each."""
+    settings = settings_from_command_line(
+        ComparisonRunSettings,
+        arguments,
+        program=PROGRAM,
+        purpose=PURPOSE,
+        default_config=ROOT / "benchmarks" / "configs" / "embedded_alignment.yaml",
+    )
+    from eva_rl.driver.ray_session import prepare_environment
+
+    prepare_environment(settings.cluster)
+    run(settings)
+
+
+def run(settings: ComparisonRunSettings) -> Path:
+    """Runs the whole benchmark; returns the file of results."""
+    from benchmarks.reporting import arm_rows, base_row, show_and_write, success_table, write_plot
+    from benchmarks.session import open_comparison
+    from eva_rl.rewards.reward import REWARD_PRESETS
+
+    arms = arms_table()
+    with open_comparison(settings, STAGES) as comparison:
+        progress, settings = comparison.progress, comparison.settings
+        yardstick = comparison.yardstick(REWARD_PRESETS[settings.reward.preset].p0)
+        with progress.stage(STAGES[0]) as stage:
+            base, judged_base = comparison.evaluate_base(stage, reward=yardstick)
+        found = {"settings": settings.model_dump(mode="json"), "base": base_row(base, judged_base)}
+        found["questions"] = {name: arm.question for name, arm in arms.items()}
+
+        def keep(results: Sequence["ArmResult"]) -> Path:
+            rows = arm_rows(results, base=base, judged_base=judged_base)
+            return comparison.write(found | {"arms": rows})
+
+        num_arms = len(settings.comparison.arms or arms)
+        with progress.stage(STAGES[1], total=num_arms * len(settings.comparison.seeds)) as stage:
+            results = comparison.run_arms(arms, stage, reward=yardstick, on_result=keep)
+        file = keep(results)
+        rows = arm_rows(results, base=base, judged_base=judged_base)
+        show_and_write(success_table(rows), file.with_suffix(".md"), console=progress.console)
+        write_plot(file.with_suffix(".png"), rows, quantity="monitored_success")
+        progress.console.print(f"Results: {file.resolve()}", soft_wrap=True)
+    return file
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
