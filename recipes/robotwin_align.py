@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 PROGRAM = "python recipes/robotwin_align.py"
 PURPOSE = (
     "Aligns a video world model by reinforcement learning: an inverse dynamics model reads joint motion from "
-    "each imagined video, smooth motion within the robot's limits is rewarded, and Flow-GRPO or another row of "
-    "ALGORITHMS updates a LoRA adapter. Ends with a run directory that holds metrics, checkpoints, evaluations, videos and report.html."
+    "each imagined video, smooth motion within the robot's limits is rewarded, and a row of ALGORITHMS, such "
+    "as Flow-GRPO, updates a LoRA adapter. Ends with a run directory that holds metrics, checkpoints, "
+    "evaluations, videos and report.html."
 )
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "embedded.yaml"
 

@@ -173,7 +173,7 @@ REWARD_PRESETS: Mapping[str, RewardForm] = {
     # ours: the same terms, weighted towards the two that a controller stops for, with a margin below both;
     # p0 is the median penalty of the shipped base (7.0 to 7.2 over two seeds)
     "limits-first": RewardForm(
-        weights={"jerk": 0.1, "acceleration": 0.05, "velocity_limit": 2.0, "acceleration_limit": 10.0},
+        weights={"jerk": 0.1, "acceleration": 0.05, "velocity_limit": 2.0, "acceleration_limit": 30.0},
         p0=7.1,
         gamma=0.5,
         scale=10.0,
