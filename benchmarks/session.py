@@ -73,7 +73,7 @@ class Comparison:
         stage: StageProgress,
         *,
         reward: KinematicReward,
-        on_result: Callable[[list[ArmResult]], None] = lambda found: None,
+        on_result: Callable[[list[ArmResult]], object] = lambda found: None,
     ) -> list[ArmResult]:
         """Trains every seed of every arm, as many at once as there are CPUs; results in table order.
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from eva_rl.config.reward import RewardSettings
 from eva_rl.driver.batch import BatchScores
+from eva_rl.rewards.reward import REWARD_PRESETS
 from eva_rl.rewards.sentinels import SENTINELS, Normal
 
 
@@ -38,11 +39,12 @@ class SentinelWatch:
     """Learns from the first training steps what is normal, then compares every step with it.
 
     Args:
-        settings: number of first steps.
+        settings: number of first steps, and the reward's shape.
     """
 
     def __init__(self, settings: RewardSettings) -> None:
         self._num_baseline_steps = settings.num_baseline_steps
+        self._form = REWARD_PRESETS[settings.preset]
         self._first_steps: list[dict[str, Normal]] = []
         self._raised: set[str] = set()
         self._values: dict[str, float] = {}
@@ -53,6 +55,8 @@ class SentinelWatch:
         A sentinel whose observations were not made is silent. No alarm is raised in the first steps.
         """
         observed = _observations(scores)
+        if "reward" in observed:
+            observed["reward_leverage"] = self._form.leverage(observed["reward"])
         if len(self._first_steps) < self._num_baseline_steps:
             self._first_steps.append({name: _summary(values) for name, values in observed.items()})
             return []

@@ -1,5 +1,6 @@
 """The alignment loop in one process and without Ray, stopped by CPU-seconds: for benchmarks."""
 
+import math
 import socket
 import time
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from eva_rl.driver.batch import BatchScores
 from eva_rl.driver.calibration import CALIBRATION_STEP, calibrate
 from eva_rl.driver.condition_schedule import ConditionSchedule
 from eva_rl.driver.credit import CreditAssignment
+from eva_rl.driver.sentinel_watch import Alarm, SentinelWatch
 from eva_rl.records.adapter import AdapterWeights
 from eva_rl.records.calibration import Calibration
 from eva_rl.records.condition import EncodedCondition
@@ -60,6 +62,7 @@ class SoloRun:
 
     Attributes:
         steps: what every training step so far cost and gave.
+        alarms: what the sentinels told, oldest first.
     """
 
     settings: AlignSettings
@@ -67,6 +70,7 @@ class SoloRun:
     world_model: str
     idm: str
     steps: list[SoloStep] = field(default_factory=list)
+    alarms: list[Alarm] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Loads the models and calibrates."""
@@ -82,11 +86,19 @@ class SoloRun:
         self._scorer.set_penalty_scale(self.calibration.penalty_scale)
         self._learner.prepare(self.calibration)
         self._credit = CreditAssignment(settings, self.calibration)
+        self._watch = SentinelWatch(settings.reward)
 
-    def train(self, cpu_budget_s: float) -> None:
-        """Takes training steps until the next one would probably pass the budget; at least one."""
+    def train(self, cpu_budget_s: float, *, max_steps: float = math.inf) -> None:
+        """Takes training steps until the next one would probably pass the budget; at least one.
+
+        Args:
+            cpu_budget_s: CPU-seconds.
+            max_steps: the run has at most this many steps afterwards.
+        """
         spent = 0.0
-        while not self.steps or spent + self.steps[-1].cpu_s <= cpu_budget_s:
+        while not self.steps or (
+            spent + self.steps[-1].cpu_s <= cpu_budget_s and len(self.steps) < max_steps
+        ):
             self.steps.append(self._step(len(self.steps)))
             spent += self.steps[-1].cpu_s
 
@@ -114,6 +126,7 @@ class SoloRun:
         groups = self.generate(training_step)
         generated = time.process_time()
         scores = _batch_scores(self.score(groups))
+        self.alarms += self._watch.observe(training_step, scores)
         scored = time.process_time()
         advantages = self._credit.advantages(scores)
         update = self._learner.learn(self._credit.weights(advantages, scores), *groups)

@@ -4,6 +4,9 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from jaxtyping import Float
+from torch import Tensor
+
 from eva_rl.rewards.terms import REWARD_TERMS
 
 
@@ -44,3 +47,16 @@ class RewardForm:
         for name in ("p0", "gamma", "scale", "velocity_scale", "acceleration_scale"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} of the reward must be positive, got {getattr(self, name)}.")
+
+    def leverage(self, rewards: Float[Tensor, " rollouts"]) -> Float[Tensor, " rollouts"]:
+        """How much of the scale a small relative cut of the penalty would win: -d(R / scale) / d ln P.
+
+        With x = P / p0 it is gamma x (1 + x)^-(gamma + 1): .18 at the median penalty with gamma .5, and next
+        to nothing where the reward is saturated, P far below or far above p0.
+
+        Args:
+            rewards: given by this form, whatever its p0 was.
+        """
+        share = rewards / self.scale
+        relative_penalty = share ** (-1 / self.gamma) - 1
+        return self.gamma * relative_penalty / (1 + relative_penalty) * share

@@ -79,6 +79,15 @@ def share_above_normal(name: str, factor: float) -> SentinelValue:
     return value
 
 
+def fall_from_normal(name: str) -> SentinelValue:
+    """Measures by which share of its normal value the mean has fallen."""
+
+    def value(observed: Observed, normal: Mapping[str, Normal]) -> float:
+        return 1 - float(observed[name].mean()) / normal[name].mean
+
+    return value
+
+
 def parting(rising: str, falling: str) -> SentinelValue:
     """Measures how far one observation has risen while another has fallen: the smaller of the two moves.
 
@@ -101,6 +110,12 @@ SENTINELS: Mapping[str, Sentinel] = {
         value=share_below_normal("frame_change", 0.3),
         threshold=ALARMING_SHARE,
         meaning="videos hardly change from frame to frame: standing still is the cheapest smooth motion",
+    ),
+    "shrunken_motion": Sentinel(
+        watches=("relative_path",),
+        value=fall_from_normal("relative_path"),
+        threshold=0.12,
+        meaning="arms travel less and less of what a demonstration travels: smooth, and short of the goal",
     ),
     "vanished_arm": Sentinel(
         watches=("arm_visibility",),
@@ -125,6 +140,13 @@ SENTINELS: Mapping[str, Sentinel] = {
         value=parting("reward", "judge_reward"),
         threshold=0.5,
         meaning="the reward rises while an independent reader's falls: the policy fools the reader that pays",
+    ),
+    "saturated_reward": Sentinel(
+        watches=("reward_leverage",),
+        value=share_below("reward_leverage", 0.02),
+        threshold=ALARMING_SHARE,
+        meaning="the reward is flat where the rollouts are: better and worse motion earn the same; set "
+        "reward.penalty_scale near their penalty, or to calibrated",
     ),
     "diversity_collapse": Sentinel(
         watches=("group_spread",),

@@ -21,6 +21,7 @@ from eva_rl.metrics.table import declared_metric
 from eva_rl.records.adapter import AdapterVersion
 from eva_rl.records.reward import ScoredGroup
 from eva_rl.rewards.evidence import Evidence
+from eva_rl.rewards.reward import REWARD_PRESETS
 from eva_rl.rewards.sentinels import SENTINELS
 from eva_rl.simulators.bimanual import TASKS, BimanualScene
 
@@ -80,10 +81,18 @@ def scores_of(step, settings, idm, *, fault=lambda frames, scene: frames, misrea
         positions = idm.decode_positions(frames)
         positions[:, FAULT_FROM:, ARMS] += misreading
         observations = observer.observe(
-            frames, positions, view=SceneView(scene), reward=reward, evidence=Evidence()
+            frames,
+            positions,
+            view=SceneView(scene),
+            reward=reward,
+            evidence=Evidence(path_length=torch.tensor([path_of(scene.expert().actions)])),
         )
         groups.append(scored(reward(positions), observations, scene.task))
     return batch(groups)
+
+
+def path_of(actions):
+    return float(np.abs(np.diff(actions[:, ARMS], axis=0)).sum())
 
 
 def scored(breakdown, observations, name="group"):
@@ -130,6 +139,7 @@ def make_members_equal(frames, scene):
 
 FAULTS = {
     "frozen_video": freeze,
+    "shrunken_motion": freeze,
     "vanished_arm": paint_one_arm_over,
     "link_length_drift": stretch,
     "diversity_collapse": make_members_equal,
@@ -199,9 +209,28 @@ def test_only_a_rising_reward_with_a_falling_judge_is_suspicious(
     assert ("judge_falls" in {alarm.sentinel for alarm in watch.observe(1, scores)}) == is_alarming
 
 
+@pytest.mark.parametrize(
+    ("share_of_p0", "is_alarming"), [(1, False), (0.1, False), (1e4, True), (1e-4, True)]
+)
+def test_a_reward_is_saturated_far_from_p0_on_either_side(share_of_p0, is_alarming):
+    form = REWARD_PRESETS["eva-paper"]
+    rewards = form.scale * (1 + torch.full((4,), float(share_of_p0))) ** -form.gamma
+    value = SENTINELS["saturated_reward"].value({"reward_leverage": form.leverage(rewards)}, {})
+    assert (value > SENTINELS["saturated_reward"].threshold) == is_alarming
+
+
+def test_the_leverage_is_the_reward_s_derivative():
+    form = REWARD_PRESETS["eva-paper"]
+    log_penalty = torch.linspace(-3, 3, 13, dtype=torch.float64).requires_grad_()
+    rewards = form.scale * (1 + log_penalty.exp()) ** -form.gamma  # p0 = 1
+    (slope,) = torch.autograd.grad(rewards.sum() / form.scale, log_penalty)
+    torch.testing.assert_close(form.leverage(rewards.detach()), -slope)
+
+
 def synthetic_scores(frame_change, judged=None):
     reward = reward_of(AlignSettings(), penalty_scale=40.0)
-    breakdown = reward(torch.zeros(len(frame_change), 17, 14))
+    wave = 0.3 * torch.sin(torch.arange(17.0))[None, :, None].expand(len(frame_change), 17, 14)
+    breakdown = reward(wave)
     breakdown = replace(breakdown, judged=breakdown.judged if judged is None else torch.tensor(judged))
     return batch([scored(breakdown, {"frame_change": torch.tensor(frame_change)})])
 
@@ -233,7 +262,10 @@ def test_what_nobody_observed_raises_nothing_and_is_no_metric():
     watch = SentinelWatch(RewardSettings(num_baseline_steps=1))
     watch.observe(0, synthetic_scores([0.02] * 4))
     watch.observe(1, synthetic_scores([0.02] * 4))
-    assert set(watch.metrics()) == {"sentinel/frozen_video", "sentinel_value/frozen_video"}
+    seen = {"frozen_video", "saturated_reward"}  # every rollout that is judged has a reward
+    assert set(watch.metrics()) == {
+        f"{kind}/{name}" for kind in ("sentinel", "sentinel_value") for name in seen
+    }
 
 
 def test_unjudged_rollouts_are_not_watched():
