@@ -1,4 +1,4 @@
-"""The known ways to cheat the reward: each brought about by a setting on the shipped models, each told."""
+"""Ways to cheat the reward, brought about by a setting on the shipped models, and told by a sentinel."""
 
 from pathlib import Path
 
@@ -84,10 +84,8 @@ def test_the_embedded_settings_raise_no_alarm(process):
     assert ray.get(process.alarms.remote(settings_with({}), NUM_STEPS)) == set()
 
 
-def test_smoothness_without_an_anchor_shrinks_motion_smears_frames_and_fools_its_reader(process):
-    """Freeze, garbage frames and an over-fitted reader: three faces of the same recklessness."""
-    told = ray.get(process.alarms.remote(settings_with(RECKLESS), NUM_STEPS))
-    assert told >= {"shrunken_motion", "link_length_drift", "readers_disagree"}
+def test_smoothness_without_an_anchor_shrinks_the_motion(process):
+    assert "shrunken_motion" in ray.get(process.alarms.remote(settings_with(RECKLESS), NUM_STEPS))
 
 
 @pytest.mark.parametrize("penalty_scale", [1e-4, 1e5])
