@@ -111,7 +111,7 @@ def test_what_the_sentinels_watch_comes_with_every_group(tiny_models, group):
     scorer = Scorer(settings, tiny_models.world_model, tiny_models.idm)
     (plain,) = scorer.score(group)
     (scored,) = scorer.score(in_a_scene(group))
-    names = {"frame_change", "group_spread", "judge_reward", "judge_distance"}
+    names = {"frame_change", "group_spread", "relative_path", "judge_reward", "judge_distance"}
     assert set(plain.observations) == names
     assert set(scored.observations) == names | {"cycle_error", "arm_visibility"}
     assert scored.observations["cycle_error"].isfinite().tolist() == [True, True, False, False]
