@@ -58,6 +58,15 @@ class Arm:
         return settings
 
 
+COMMON_ARMS: Mapping[str, Arm] = {
+    "CPS": Arm(preset="embedded_cps", question="another kernel: coefficients-preserving noise"),
+    "NFT": Arm(preset="embedded_nft", question="a forward-process method"),
+    "AWM": Arm(preset="embedded_awm", question="a forward-process method with a ratio"),
+    "RAFT with anchor": Arm(preset="embedded_raft", question="fine-tuning on the best of each group"),
+}
+"""Algorithms that every comparison of algorithms holds."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ArmResult:
     """What one seed of an arm gave.

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eva_rl.config.command_line import settings_from_command_line
 from eva_rl.config.comparison import ComparisonRunSettings
@@ -32,18 +32,15 @@ STAGES = ("evaluate base", "train arms")
 
 def arms_table() -> Mapping[str, "Arm"]:
     """Every arm by name; the first is what `make align` runs."""
-    from benchmarks.arms import Arm
+    from benchmarks.arms import COMMON_ARMS, Arm
 
     return {
         "direct backprop": Arm(preset="embedded_direct", question="the reward's own gradient: the default"),
         "Flow-GRPO": Arm(preset="embedded_classic", question="Flow-GRPO's structure, as published"),
         "Flow-GRPO, shared prefix": Arm(
-            preset="embedded_flow_grpo", question="one early stochastic step, forked from a shared prefix"
+            preset="paper", question="one early stochastic step, forked from a shared prefix"
         ),
-        "CPS": Arm(preset="embedded_cps", question="coefficients-preserving noise at the fork"),
-        "NFT": Arm(preset="embedded_nft", question="a forward-process method"),
-        "AWM": Arm(preset="embedded_awm", question="a forward-process method with a ratio"),
-        "RAFT with anchor": Arm(preset="embedded_raft", question="fine-tuning on the best of each group"),
+        **COMMON_ARMS,
     }
 
 
@@ -65,31 +62,36 @@ def main(arguments: Sequence[str]) -> None:
 def run(settings: ComparisonRunSettings) -> Path:
     """Runs the whole benchmark; returns the file of results."""
     from benchmarks.reporting import arm_rows, base_row, show_and_write, success_table, write_plot
-    from benchmarks.session import open_comparison
+    from benchmarks.session import chosen_arms, open_comparison
     from eva_rl.rewards.reward import REWARD_PRESETS
 
     arms = arms_table()
+    names = chosen_arms(arms, settings.comparison.arms)
     with open_comparison(settings, STAGES) as comparison:
         progress, settings = comparison.progress, comparison.settings
-        yardstick = comparison.yardstick(REWARD_PRESETS[settings.reward.preset].p0)
+        scale = settings.reward.penalty_scale
+        if scale == "calibrated":
+            scale = REWARD_PRESETS[settings.reward.preset].p0  # one yardstick for all arms and runs
+        yardstick = comparison.yardstick(scale)
         with progress.stage(STAGES[0]) as stage:
             base, judged_base = comparison.evaluate_base(stage, reward=yardstick)
-        found = {"settings": settings.model_dump(mode="json"), "base": base_row(base, judged_base)}
-        found["questions"] = {name: arm.question for name, arm in arms.items()}
 
-        def keep(results: Sequence["ArmResult"]) -> Path:
+        found = {
+            "settings": settings.model_dump(mode="json"),
+            "base": base_row(base, judged_base),
+            "questions": {name: arms[name].question for name in names},
+        }
+
+        def keep(results: Sequence["ArmResult"]) -> tuple[Path, list[dict[str, Any]]]:
             rows = arm_rows(results, base=base, judged_base=judged_base)
-            return comparison.write(found | {"arms": rows})
+            return comparison.write(found | {"arms": rows}), rows
 
-        num_arms = len(settings.comparison.arms or arms)
-        with progress.stage(STAGES[1], total=num_arms * len(settings.comparison.seeds)) as stage:
+        with progress.stage(STAGES[1], total=len(names) * len(settings.comparison.seeds)) as stage:
             results = comparison.run_arms(arms, stage, reward=yardstick, on_result=keep)
-        file = keep(results)
-        rows = arm_rows(results, base=base, judged_base=judged_base)
+        file, rows = keep(results)
         show_and_write(success_table(rows), file.with_suffix(".md"), console=progress.console)
         write_plot(file.with_suffix(".png"), rows, quantity="monitored_success")
         progress.console.print(f"Results: {file.resolve()}", soft_wrap=True)
-    return file
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from benchmarks.arms import ArmResult
 from eva_rl.evaluation.comparison import compare, comparison_as_data
+from eva_rl.evaluation.quantities import QUANTITIES
 from eva_rl.records.evaluation import Outcome
 
 SHOWN = {
@@ -74,7 +75,15 @@ def base_row(base: Sequence[Outcome], judged_base: Sequence[Outcome]) -> dict[st
 
 def success_table(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Cells]:
     """Headings and cells of what execution says of every arm and seed."""
-    headings = ["arm", "seed", "rollouts", "executed %", "judge's executed %", "success %", "violations"]
+    headings = [
+        "arm",
+        "seed",
+        "rollouts",
+        "executed success %",
+        "the judge's",
+        "task success %",
+        "violations",
+    ]
     headings += ["path", "jerk", "reward"]
     cells = []
     for row in rows:
@@ -141,7 +150,13 @@ def show_and_write(tables: Mapping[str, Cells], file: Path, *, console: Console)
 
 
 def write_plot(file: Path, rows: Sequence[Mapping[str, Any]], *, quantity: str = "reward") -> None:
-    """Draws every arm's difference to the base in one quantity with its interval, one dot per seed."""
+    """Draws every arm's difference to the base with its interval, one dot per seed.
+
+    Args:
+        file: PNG file.
+        rows: of all arms.
+        quantity: key of QUANTITIES.
+    """
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -156,7 +171,7 @@ def write_plot(file: Path, rows: Sequence[Mapping[str, Any]], *, quantity: str =
         axes.errorbar(difference["value"], height, xerr=np.maximum(error, 0), fmt="o", color="#1f5fa8")
     axes.axvline(0, color="#888888", linewidth=1)
     axes.set_yticks([len(names) - position for position in range(len(names))], names)
-    axes.set_xlabel(f"held-out {quantity} minus the base policy's, paired, 95 % interval")
+    axes.set_xlabel(f"held-out {QUANTITIES[quantity].label} minus the base policy's, paired, 95 % interval")
     figure.savefig(file, dpi=150)
     pyplot.close(figure)
 

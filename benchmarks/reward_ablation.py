@@ -1,6 +1,6 @@
 """Which part of the reward and which algorithm does what: stored rollouts scored again, and trained arms.
 
-python benchmarks/reward_ablation.py --config recipes/configs/embedded.yaml
+python benchmarks/reward_ablation.py                                  # 60 CPU-seconds per arm
 python benchmarks/reward_ablation.py --comparison.is_full true        # three seeds, ten times the training
 """
 
@@ -33,9 +33,9 @@ STAGES = ("score again", "evaluate base", "train arms")
 
 def arms_table() -> Mapping[str, "Arm"]:
     """Every arm by name; the first is what all others differ from."""
-    from benchmarks.arms import Arm
+    from benchmarks.arms import COMMON_ARMS, Arm
 
-    paper = "embedded_flow_grpo"
+    paper = "paper"
     none = {"jerk": 0.0, "acceleration": 0.0, "velocity_limit": 0.0, "acceleration_limit": 0.0}
 
     def reward(question: str, **weights: float) -> Arm:
@@ -45,7 +45,7 @@ def arms_table() -> Mapping[str, "Arm"]:
         return Arm(preset=preset, question=question)
 
     return {
-        "paper reward, shared prefix": algorithm(paper, "what `make align` does"),
+        "paper reward, shared prefix": algorithm(paper, "the paper: Flow-GRPO and its reward"),
         "zero reward": Arm(
             preset=paper,
             question="is everything else at rest? It must reproduce the base",
@@ -60,10 +60,7 @@ def arms_table() -> Mapping[str, "Arm"]:
         "every step stochastic": algorithm("embedded_classic", "Flow-GRPO's structure"),
         "window, no sharing": algorithm("embedded_windowed", "the window without the shared prefix"),
         "structured credit": algorithm("embedded_credit", "one advantage per latent frame and arm"),
-        "CPS": algorithm("embedded_cps", "another kernel"),
-        "NFT": algorithm("embedded_nft", "a forward-process method"),
-        "AWM": algorithm("embedded_awm", "a forward-process method with a ratio"),
-        "RAFT with anchor": algorithm("embedded_raft", "fine-tuning on the best of each group"),
+        **COMMON_ARMS,
         "direct backprop": algorithm("embedded_direct", "the reward's own gradient"),
         "limits first": Arm(
             preset=paper,

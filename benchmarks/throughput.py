@@ -38,7 +38,7 @@ def arms_table() -> Mapping[str, "Arm"]:
     return {
         PLAIN: Arm(preset="embedded_classic", question="Flow-GRPO's structure, batched, nothing shared"),
         "window": Arm(preset="embedded_windowed", question="one stochastic step, nothing shared"),
-        "window, shared prefix": Arm(preset="embedded_flow_grpo", question="one network call per fork"),
+        "window, shared prefix": Arm(preset="paper", question="one network call per fork"),
         "late fork, shared prefix": Arm(preset="embedded_late_fork", question="a longer shared prefix"),
         "NFT": Arm(preset="embedded_nft", question="forward process"),
         "AWM": Arm(preset="embedded_awm", question="forward process"),

@@ -10,7 +10,8 @@ from eva_rl.actors.scene_view import SceneView
 from eva_rl.config.align import AlignSettings
 from eva_rl.idm.kinds import AnyIdm, open_idm
 from eva_rl.rewards.evidence import Evidence
-from eva_rl.rewards.observations import frame_change, group_spread, reader_distance, relative_path
+from eva_rl.rewards.motion import JointMotion
+from eva_rl.rewards.observations import frame_change, group_spread, reader_distance
 from eva_rl.rewards.reward import KinematicReward
 
 RENDERED_EVERY_FRAMES = 4  # one frame of each latent frame shows enough
@@ -57,7 +58,8 @@ class GroupObserver:
             "group_spread": group_spread(positions, is_gripper),
         }
         if evidence.path_length is not None:
-            found["relative_path"] = relative_path(positions, evidence.path_length, is_gripper)
+            motion = JointMotion.from_positions(positions, reward.frame_rate_hz)
+            found["relative_path"] = motion.path_lengths(is_gripper) / evidence.path_length
         if self._judge is not None:
             readings = self._judge.decode_positions(frames).cpu()
             found["judge_reward"] = reward(readings, evidence=evidence).rewards

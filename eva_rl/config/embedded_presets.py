@@ -17,16 +17,13 @@ _NO_FORK: dict[str, Any] = {"num_steps": 4, "shares_prefix": False, "antithetic"
 _BATCH: dict[str, Any] = {"groups_per_step": 16, "group_size": 8}
 _OPTIMISER: dict[str, Any] = {"learning_rate": 1e-3, "warmup_steps": 10, "decay": "linear"}
 
-_FLOW_GRPO = Preset(
-    source=f"{_SOURCE}: Flow-GRPO with one early stochastic step, forked from a shared prefix",
-    sampling=SamplingSettings(**_FORK),
-    algorithm=AlgorithmSettings(**_BATCH),
-    learner=_OPTIMISER,
-)
-
 EMBEDDED: Mapping[str, Preset] = {
-    "paper": _FLOW_GRPO,
-    "embedded_flow_grpo": _FLOW_GRPO,
+    "paper": Preset(
+        source=f"{_SOURCE}: Flow-GRPO with one early stochastic step, forked from a shared prefix",
+        sampling=SamplingSettings(**_FORK),
+        algorithm=AlgorithmSettings(**_BATCH),
+        learner=_OPTIMISER,
+    ),
     "embedded_credit": Preset(
         source=f"{_SOURCE}: the same, with one advantage per latent frame and arm",
         sampling=SamplingSettings(**_FORK),

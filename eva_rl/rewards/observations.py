@@ -33,22 +33,6 @@ def group_spread(
     return distances.nanmean(dim=1)
 
 
-def relative_path(
-    positions: Float[Tensor, "members frames dimensions"],
-    demonstrated_path: Float[Tensor, " members_or_1"],
-    is_gripper: Bool[Tensor, " dimensions"],
-) -> Float[Tensor, " members"]:
-    """How far all arm joints travel together, as a multiple of what a demonstration travels.
-
-    Args:
-        positions: decoded, rad.
-        demonstrated_path: of the demonstration, rad; where it is 0 the result is NaN.
-        is_gripper: True on the dimensions to leave out.
-    """
-    travelled = positions[..., ~is_gripper].diff(dim=1).abs().sum(dim=(1, 2))
-    return travelled / demonstrated_path.where(demonstrated_path > 0, torch.nan)
-
-
 def reader_distance(
     positions: Float[Tensor, "members frames dimensions"],
     judge_positions: Float[Tensor, "members frames dimensions"],

@@ -5,8 +5,11 @@ compares it with a threshold. Most compare with what was normal in the first ste
 videos are their own yardstick. Thresholds were set on 20 imagined and 20 rendered clips of the embedded robot
 (range there, against the fault): frame change .011-.042, frozen 0; arm visibility .94-.98, one arm painted
 over .23; cycle error, over ten tasks, at most 3.1 times its median, robot stretched by a fifth 5.4-7.0 times.
-Two readers trained from different seeds differ by at most 1.6 times their median, on stretched robots by 3.8
-times.
+Two readers trained from different seeds differ by at most 1.6 times their median on rendered clips, on
+stretched robots by 3.8 times; on 24 steps of 16 clips imagined by the shipped base a share of at most .31
+passed twice the median, of .50 and more after eight steps of smoothness without an anchor. The path fell by
+at most .04 in twelve honest steps, by .07 after 550 CPU-seconds, by .23 in six reckless steps. A reward's
+leverage is .18 at the median penalty.
 """
 
 from collections.abc import Callable, Mapping
@@ -132,7 +135,7 @@ SENTINELS: Mapping[str, Sentinel] = {
     "readers_disagree": Sentinel(
         watches=("judge_distance",),
         value=share_above_normal("judge_distance", 2.0),
-        threshold=ALARMING_SHARE,
+        threshold=0.4,  # imagined clips of ten tasks differ more among themselves than rendered ones
         meaning="two independent readers see different motions: the pictures have left what both know",
     ),
     "judge_falls": Sentinel(

@@ -62,6 +62,6 @@ def test_credit_can_follow_the_gradient_of_the_idm(process, tiny_models, tiny_co
 
 
 def test_a_reward_without_weights_leaves_the_policy_as_it_was(process, tiny_models, tiny_conditions):
-    settings = settings_of("embedded_flow_grpo", reward={"term_weights": NO_REWARD, "penalty_scale": 1.0})
+    settings = settings_of("paper", reward={"term_weights": NO_REWARD, "penalty_scale": 1.0})
     before, after, _ = ray.get(process.train.remote(settings, tiny_models, tiny_conditions))
     assert before == after

@@ -8,6 +8,7 @@ import yaml
 from eva_rl.config.align import AlignSettings
 from eva_rl.config.command_line import settings_from_command_line
 from eva_rl.config.loading import load_settings, setting_names
+from eva_rl.config.presets import PRESETS
 from eva_rl.config.rules import ALIGN_RULES
 from eva_rl.config.section import ConfigError
 
@@ -93,3 +94,13 @@ def test_every_setting_has_a_description():
     for section in AlignSettings.model_fields.values():
         for name, field in section.annotation.model_fields.items():
             assert field.description, name
+
+
+def test_the_papers_algorithm_replaces_all_of_the_default_one():
+    settings = load_settings(
+        AlignSettings, file=DEFAULT, overrides=["--algorithm.preset", "paper"], rules=lambda: ALIGN_RULES
+    )
+    paper = PRESETS["paper"]
+    assert settings.sampling == paper.sampling
+    assert settings.algorithm == paper.algorithm.model_copy(update={"preset": "paper"})
+    assert settings.learner.decay == paper.learner["decay"]
