@@ -92,6 +92,7 @@ def run(settings: ComparisonRunSettings) -> Path:
         show_and_write(success_table(rows), file.with_suffix(".md"), console=progress.console)
         write_plot(file.with_suffix(".png"), rows, quantity="monitored_success")
         progress.console.print(f"Results: {file.resolve()}", soft_wrap=True)
+    return file
 
 
 if __name__ == "__main__":
