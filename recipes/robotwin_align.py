@@ -57,18 +57,29 @@ def run(settings: AlignSettings) -> Path:
     from eva_rl.driver.progress import RunProgress
     from eva_rl.driver.ray_session import ray_session
     from eva_rl.driver.run_directory import open_run_directory
-    from eva_rl.driver.stages import REPORT, STAGES
+    from eva_rl.driver.stages import STAGES
 
     directory = open_run_directory(settings)
     with RunProgress(STAGES) as progress:
+        if directory.is_finished:
+            progress.console.print(f"The run in {directory.path} is finished: nothing is left to do")
+            return _report(directory, progress)
         with ray_session(settings.cluster), ThreadPoolExecutor(max_workers=1) as background:
             demonstrations = background.submit(_demonstrations, settings, directory, progress)
             from eva_rl.driver.run import run_alignment  # the model libraries: loaded while the robot records
 
             run_alignment(settings, directory, demonstrations, progress)
-        with progress.stage(REPORT):
-            from eva_rl.reports.report import write_report
+        return _report(directory, progress)
 
+
+def _report(directory: "RunDirectory", progress: "RunProgress") -> Path:
+    """Writes the report unless the finished run has one; returns its path."""
+    from eva_rl.driver.stages import REPORT
+    from eva_rl.reports.report import REPORT_FILE, write_report
+
+    report = directory.path / REPORT_FILE
+    if not report.is_file() or report.stat().st_mtime < directory.provenance.stat().st_mtime:
+        with progress.stage(REPORT):
             report = write_report(directory.path)
     progress.console.print(f"Report: {report.resolve()}", soft_wrap=True)
     return report

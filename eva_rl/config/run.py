@@ -1,6 +1,7 @@
 """Where a run lives and what makes it repeatable."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -17,9 +18,11 @@ class RunSettings(Section):
         default=None, description="Where everything is written. Default: runs/<name>-<date>-<time>."
     )
     seed: int = Field(default=0, ge=0, description="Every random draw of the run derives from it.")
-    resume: bool = Field(
+    resume: bool | Literal["auto"] = Field(
         default=False,
-        description="Continue from the newest checkpoint in run.directory instead of refusing it.",
+        description="true: continue the run in run.directory from its newest checkpoint. auto: start where "
+        "the directory is empty or missing, continue where it holds a run with these settings, so that one "
+        "command serves every restart. false: refuse a directory that is not empty.",
     )
 
 

@@ -71,12 +71,12 @@ class EvaluationStage:
         """
         reference = None if adapter is None else ray.put(adapter)
         outcomes = self._pool.evaluate(self._scenes, POLICY_RUNG, progress, adapter=reference)
-        write_outcomes(self._directory / f"{side}.parquet", outcomes)
         write_reports(self._directory / f"{side}.json", {side: summarise(POLICY_RUNG, outcomes)})
         if self._settings.num_videos:
             shown = self._scenes[: self._settings.num_videos]
             clips = ray.get(self._pool.actors[0].clips_for_report.remote(shown, adapter=reference))
             write_clips(self._directory / "clips", clips, side=side)
+        write_outcomes(self._directory / f"{side}.parquet", outcomes)  # last: it says that the rest is there
         return outcomes
 
     def evaluate_ladder(self, progress: StageProgress) -> None:

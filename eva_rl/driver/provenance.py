@@ -11,6 +11,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from eva_rl.config.section import ConfigError
+from eva_rl.driver.run_directory import write_whole
+
+MODEL_ROLES = ("world_model", "idm")
+CONTINUATION = ("command", "commit", "started", "versions", "hardware")
+"""Facts that every continuation of a run adds."""
+
 _PACKAGES = ("eva-rl", "ray", "torch", "diffusers", "peft", "deepspeed", "transformers", "numpy", "mujoco")
 
 
@@ -35,10 +42,32 @@ def describe_run(*, seed: int, model_directories: dict[str, Path]) -> dict[str, 
     }
 
 
+def record_start(file: Path, facts: dict[str, Any]) -> None:
+    """Writes what is known when a run starts, or adds it under `continued` when it starts again.
+
+    Raises:
+        ConfigError: a model directory holds other files than when the run began.
+    """
+    if not file.is_file():
+        update_provenance(file, **facts)
+        return
+    before = json.loads(file.read_text())
+    problems = [
+        f"{role}.directory {facts[role]['directory']} holds {facts[role]['hash']}, but the run was started "
+        f"with {before[role]['hash']}; give it the model that it began with"
+        for role in MODEL_ROLES
+        if role in facts and role in before and facts[role]["hash"] != before[role]["hash"]
+    ]
+    if problems:
+        raise ConfigError(problems)
+    again = {name: facts[name] for name in CONTINUATION}
+    update_provenance(file, continued=[*before.get("continued", []), again])
+
+
 def update_provenance(file: Path, **facts: object) -> None:
     """Adds facts that became known during the run."""
     known = json.loads(file.read_text()) if file.is_file() else {}
-    file.write_text(json.dumps({**known, **facts}, indent=1) + "\n")
+    write_whole(file, json.dumps({**known, **facts}, indent=1) + "\n")
 
 
 def hash_directory(directory: Path) -> str:

@@ -16,8 +16,8 @@ from eva_rl.driver.condition_schedule import ConditionSchedule
 from eva_rl.driver.condition_stage import load_conditions
 from eva_rl.driver.evaluation_stage import EvaluationStage
 from eva_rl.driver.progress import RunProgress, StageProgress
-from eva_rl.driver.provenance import describe_run, update_provenance
-from eva_rl.driver.run_directory import RunDirectory
+from eva_rl.driver.provenance import describe_run, record_start, update_provenance
+from eva_rl.driver.run_directory import FINISHED, RunDirectory
 from eva_rl.driver.run_state import RunState
 from eva_rl.driver.sentinel_watch import SentinelWatch
 from eva_rl.driver.stages import AFTER, ALIGN, BEFORE, ENCODE, LADDER, START
@@ -45,12 +45,13 @@ def run_alignment(
     """
     world_model = str((settings.world_model.directory or pretrained.WORLD_MODEL).resolve())
     idm = str((settings.idm.directory or pretrained.IDM).resolve())
-    if not settings.run.resume:
-        facts = describe_run(
+    record_start(
+        directory.provenance,
+        describe_run(
             seed=settings.run.seed,
             model_directories={"world_model": Path(world_model), "idm": Path(idm)},
-        )
-        update_provenance(directory.provenance, **facts)
+        ),
+    )
     recorded = demonstrations.result()
 
     with progress.stage(START) as stage:  # the actors load their models while the conditions are encoded
@@ -82,7 +83,7 @@ def run_alignment(
     finally:
         roles.stop()
     update_provenance(
-        directory.provenance, finished=datetime.now().astimezone().isoformat(timespec="seconds")
+        directory.provenance, **{FINISHED: datetime.now().astimezone().isoformat(timespec="seconds")}
     )
 
 
@@ -93,7 +94,7 @@ def _open_state(
     store = CheckpointStore(directory.checkpoints, keep=settings.schedule.keep_checkpoints)
     initial = roles.learner.join()
     ahead, watch = settings.schedule.rollouts_ahead, SentinelWatch(settings.reward)
-    if settings.run.resume and store.training_steps():
+    if directory.continues and store.training_steps():
         state = RunState.restore(store, roles.learner, rollouts_ahead=ahead, watch=watch)
     else:
         rollouts = RemoteRollouts(roles, schedule)
@@ -132,10 +133,12 @@ def _evaluate(
     with progress.stage(LADDER, total=evaluation.num_ladder_calls) as stage:
         if settings.evaluation.num_ladder_conditions and not (directory.evaluation / "ladder.json").is_file():
             evaluation.evaluate_ladder(stage)
+    after_file = directory.evaluation / "after.parquet"
     with progress.stage(AFTER, total=evaluation.num_policy_calls) as stage:
-        after = evaluation.evaluate_policy("after", roles.learner.deployed(), stage)
+        if not after_file.is_file():
+            evaluation.evaluate_policy("after", roles.learner.deployed(), stage)
 
-    before = read_outcomes(before_file)
+    before, after = read_outcomes(before_file), read_outcomes(after_file)
     rows, task_rows = compare(before, after), compare_tasks(before, after)
     directory.summary.write_text(json.dumps(comparison_as_data([*rows, *task_rows]), indent=1) + "\n")
     print_comparison(rows, task_rows, console=progress.console)

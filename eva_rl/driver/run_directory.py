@@ -1,21 +1,33 @@
 """The directory that describes a run: settings, provenance, metrics, checkpoints, evaluation, report."""
 
+import json
+import os
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import yaml
 
 from eva_rl.config.align import AlignSettings
 from eva_rl.config.section import ConfigError
+from eva_rl.driver.settings_change import changed_settings, settings_as_data
 
 SETTINGS_FILE = "settings.yaml"
+FINISHED = "finished"
+"""Fact in provenance.json that is written last: when the run ended."""
+LEFT_BY_FILE_SYSTEMS = ("lost+found",)
 
 
 class RunDirectory:
-    """Names of everything inside one run directory."""
+    """Names of everything inside one run directory.
 
-    def __init__(self, path: Path) -> None:
+    Attributes:
+        continues: the directory held this run before it was opened.
+    """
+
+    def __init__(self, path: Path, *, continues: bool = False) -> None:
         self.path = path
+        self.continues = continues
 
     @property
     def settings(self) -> Path:
@@ -58,6 +70,11 @@ class RunDirectory:
         return self.path / "evaluation"
 
     @property
+    def is_finished(self) -> bool:
+        """Whether every stage of the run has ended; its report may still be missing."""
+        return self.provenance.is_file() and FINISHED in json.loads(self.provenance.read_text())
+
+    @property
     def summary(self) -> Path:
         """The before/after table as JSON."""
         return self.path / "summary.json"
@@ -66,59 +83,72 @@ class RunDirectory:
 def choose_run_directory(settings: AlignSettings) -> RunDirectory:
     """The directory that the settings name, or a new dated one under `runs/`."""
     if settings.run.directory is not None:
-        return RunDirectory(settings.run.directory)
+        holds_run = _content(settings.run.directory) == "run"
+        return RunDirectory(settings.run.directory, continues=bool(settings.run.resume) and holds_run)
     stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     return RunDirectory(Path("runs") / f"{settings.run.name}-{stamp}")
 
 
 def directory_is_free(settings: AlignSettings) -> str | None:
     """A rule of the settings: a run never writes into another run's directory."""
-    directory = settings.run.directory
+    directory, resume = settings.run.directory, settings.run.resume
     if directory is None:
-        if settings.run.resume:
-            return "run.resume needs run.directory: name the run directory to continue"
-        return None
+        return "run.resume needs run.directory: name the run directory to continue" if resume else None
     if directory.exists() and not directory.is_dir():
         return f"run.directory {directory} is a file; give a directory"
-    occupied = directory.is_dir() and any(directory.iterdir())
-    if settings.run.resume and not (directory / SETTINGS_FILE).is_file():
-        return f"run.resume: {directory} holds no run ({SETTINGS_FILE} is missing); leave out --run.resume"
-    if occupied and not settings.run.resume:
+    content = _content(directory)
+    if resume is True and content != "run":
+        return (
+            f"run.resume: {directory} holds no run ({SETTINGS_FILE} is missing); leave out --run.resume, or "
+            "let --run.resume auto start one"
+        )
+    if resume is False and content != "nothing":
         return (
             f"run.directory {directory} is not empty; choose another, remove it, "
             "or continue that run with --run.resume true"
+        )
+    if content == "other":
+        return (
+            f"run.resume = auto: {directory} holds files but no run ({SETTINGS_FILE} is missing); choose "
+            "another directory, or empty it"
         )
     return None
 
 
 def open_run_directory(settings: AlignSettings) -> RunDirectory:
-    """Makes the directory and writes the resolved settings into it.
+    """Makes the directory and writes the resolved settings into it, or continues the run that it holds.
 
     Raises:
         ConfigError: when a resumed run's settings differ from those it started with.
     """
     directory = choose_run_directory(settings)
     directory.path.mkdir(parents=True, exist_ok=True)
-    resolved = _comparable(settings)
-    if settings.run.resume:
-        before = yaml.safe_load(directory.settings.read_text())
-        problems = [
-            f"{section}.{name} is {value!r}, but the run in {directory.path} has "
-            f"{before.get(section, {}).get(name)!r}; a resumed run keeps its settings"
-            for section, values in resolved.items()
-            for name, value in values.items()
-            if before.get(section, {}).get(name) != value and section != "cluster"
-        ]
-        if problems:
-            raise ConfigError(problems)
-    else:
-        directory.settings.write_text(yaml.safe_dump(resolved, sort_keys=False))
+    if not directory.continues:
+        write_whole(directory.settings, yaml.safe_dump(settings_as_data(settings), sort_keys=False))
+        return directory
+    changes = changed_settings(yaml.safe_load(directory.settings.read_text()), settings)
+    if changes:
+        raise ConfigError(
+            [
+                f"{change.name} is {change.now!r}, but the run in {directory.path} has {change.then!r}; "
+                "a resumed run keeps its settings"
+                for change in changes
+            ]
+        )
     return directory
 
 
-def _comparable(settings: AlignSettings) -> dict[str, dict[str, object]]:
-    """Settings as plain YAML values, without those that only say where and whether to continue."""
-    values = settings.model_dump(mode="json")
-    for name in ("directory", "resume"):
-        del values["run"][name]
-    return values
+def write_whole(file: Path, text: str) -> None:
+    """Publishes a file when it is complete: a killed run must find it whole or not at all."""
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    unfinished.write_text(text)
+    os.replace(unfinished, file)
+
+
+def _content(directory: Path) -> Literal["nothing", "run", "other"]:
+    """What a directory holds; names with a dot, left by killed processes, are nothing."""
+    if (directory / SETTINGS_FILE).is_file():
+        return "run"
+    names = [entry.name for entry in directory.iterdir()] if directory.is_dir() else []
+    visible = [name for name in names if not name.startswith(".") and name not in LEFT_BY_FILE_SYSTEMS]
+    return "other" if visible else "nothing"

@@ -26,7 +26,7 @@ def open_job_directory(run: RunSettings) -> Path:
             f"run.directory {run.directory} is not empty; choose another, remove it, "
             "or continue that job with --run.resume true"
         )
-    if run.resume and not is_occupied:
+    if run.resume is True and not is_occupied:
         raise ValueError(f"run.resume: {run.directory} holds no job; leave out --run.resume")
     return run.directory
 

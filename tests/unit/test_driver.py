@@ -1,5 +1,7 @@
 """Laws of the driver's small parts."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -7,14 +9,16 @@ import yaml
 
 from eva_rl.checkpoints.store import CheckpointStore
 from eva_rl.config.align import AlignSettings
-from eva_rl.config.loading import load_settings
+from eva_rl.config.loading import load_settings, setting_names
 from eva_rl.config.reward import RewardSettings
 from eva_rl.config.section import ConfigError
 from eva_rl.driver.condition_schedule import ConditionSchedule
 from eva_rl.driver.preflight import PREFLIGHT_RULES
+from eva_rl.driver.provenance import CONTINUATION, record_start
 from eva_rl.driver.run_directory import directory_is_free, open_run_directory
 from eva_rl.driver.run_state import RunState
 from eva_rl.driver.sentinel_watch import SentinelWatch
+from eva_rl.driver.settings_change import MAY_CHANGE
 from eva_rl.records.adapter import AdapterVersion, AdapterWeights
 from eva_rl.records.calibration import Calibration
 from eva_rl.records.condition import Condition, ConditionTensors, EncodedCondition
@@ -128,6 +132,54 @@ def test_a_resumed_run_keeps_its_settings(tmp_path):
         ConfigError, match=r"learner.betas is \[0.9, 0.5\], but the run in .* has \[0.9, 0.99\]"
     ):
         open_run_directory(changed)
+
+
+def opened(directory, resume, *words):
+    words = ["--run.directory", str(directory), "--run.resume", resume, *words]
+    return open_run_directory(settings_of(*words, rules=[directory_is_free]))
+
+
+def test_one_command_starts_a_run_and_continues_it(tmp_path):
+    assert not opened(tmp_path / "run", "auto").continues
+    assert opened(tmp_path / "run", "auto").continues  # killed before its first checkpoint
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / ".settings.yaml.unfinished").write_text("killed while")
+    (tmp_path / "empty" / "lost+found").mkdir()
+    assert not opened(tmp_path / "empty", "auto").continues
+
+
+def test_auto_refuses_what_it_can_neither_start_nor_continue(tmp_path):
+    with pytest.raises(ConfigError, match=r"needs run.directory"):
+        settings_of("--run.resume", "auto", rules=[directory_is_free])
+    opened(tmp_path / "run", "auto")
+    with pytest.raises(ConfigError, match=r"run.seed is 7, but the run in .* has 0"):
+        opened(tmp_path / "run", "auto", "--run.seed", "7")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").write_text("x")
+    with pytest.raises(ConfigError, match="holds files but no run"):
+        opened(tmp_path / "other", "auto")
+
+
+def test_a_resumed_run_may_move_to_other_machines(tmp_path):
+    opened(tmp_path, "auto")
+    moved = ["--generators.count", "5", "--cluster.num_cpus", "7", "--schedule.keep_checkpoints", "9"]
+    assert opened(tmp_path, "true", *moved).continues
+
+
+def test_what_may_change_are_settings_that_exist():
+    names = setting_names(AlignSettings)
+    assert {name.partition(".")[0] for name in names} | set(names) >= set(MAY_CHANGE)
+
+
+def test_a_continued_run_says_so_and_keeps_its_models(tmp_path):
+    facts = dict.fromkeys(CONTINUATION, "same") | {"idm": {"directory": "models/idm", "hash": "aa"}}
+    file = tmp_path / "provenance.json"
+    record_start(file, facts)
+    record_start(file, facts | {"command": "again"})
+    known = json.loads(file.read_text())
+    assert [known["command"], known["continued"][0]["command"]] == ["same", "again"]
+    with pytest.raises(ConfigError, match=r"models/idm holds bb, but the run was started with aa"):
+        record_start(file, facts | {"idm": {"directory": "models/idm", "hash": "bb"}})
 
 
 def test_preflight_reports_every_impossible_name_at_once(tmp_path):
