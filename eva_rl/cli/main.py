@@ -4,9 +4,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from eva_rl.cli import data, decode, import_models, limits, merge, report, rollout, score, verify
+from eva_rl.cli import cluster, data, decode, import_models, limits, merge, report, rollout, score, verify
 
 COMMANDS = {
+    "cluster": cluster,
     "data": data,
     "decode": decode,
     "import": import_models,

@@ -28,6 +28,8 @@ QUIET_ENVIRONMENT = {
     "TRANSFORMERS_VERBOSITY": "error",
     # One thread per process unless a role asks for more: several actors on few cores would thrash.
     "OMP_NUM_THREADS": "1",
+    # A submitted job may bring an environment of its own; Ray refuses to start where both name a variable.
+    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",
 }
 """Environment of the driver and of every actor."""
 
@@ -70,7 +72,7 @@ def ray_session(settings: ClusterSettings) -> Iterator[None]:
     else:
         ray.init(
             address=address,
-            runtime_env={"env_vars": dict(QUIET_ENVIRONMENT)},
+            runtime_env={"env_vars": {name: os.environ[name] for name in QUIET_ENVIRONMENT}},
             logging_level=logging.WARNING,
         )
     try:
