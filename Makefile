@@ -5,7 +5,7 @@ BIN := .venv/bin
 CONSTRAINTS := $(if $(shell command -v nvidia-smi 2>/dev/null),,-c constraints-cpu.txt)
 ARGS ?=
 
-.PHONY: setup align smoke test test-slow check format bench report clean
+.PHONY: setup align smoke submit test test-slow check format bench report clean
 
 setup: .venv/.installed  ## make .venv and install the project into it
 
@@ -20,6 +20,9 @@ align: setup  ## align the pretrained embedded world model; ends with a table an
 
 smoke: setup  ## the same job at its smallest, all stages
 	$(BIN)/python recipes/robotwin_align.py --config recipes/configs/smoke.yaml $(ARGS)
+
+submit: setup  ## run on a Ray cluster: make submit ARGS=cluster/settings/NAME.yaml (cluster/README.md)
+	PATH="$(CURDIR)/$(BIN):$$PATH" cluster/submit.sh $(ARGS)
 
 test: setup  ## every test that needs neither a GPU nor minutes
 	$(BIN)/python -m pytest tests -m "not slow and not gpu" $(ARGS)

@@ -76,6 +76,10 @@ def altered(tmp_path, change, name="wan_ti2v_5b"):
     return file
 
 
+def worker(spec):
+    return spec["workerGroupSpecs"][0]
+
+
 def problems_of(file):
     with pytest.raises(ConfigError) as caught:
         load_deployment(file)
@@ -206,13 +210,13 @@ def test_the_manifests_have_kuberays_fields_and_every_pod_kubernetes_own(deploym
 @pytest.mark.parametrize(
     ("change", "path"),
     [
-        (lambda spec: spec["workerGroupSpecs"][1].update(maxReplicas="two"), "spec.workerGroupSpecs[1].maxReplicas"),
-        (lambda spec: spec["workerGroupSpecs"][0].pop("groupName"), "spec.workerGroupSpecs[0]: 'groupName'"),
+        (lambda spec: worker(spec).update(maxReplicas="2"), "spec.workerGroupSpecs[0].maxReplicas: '2'"),
+        (lambda spec: worker(spec).pop("groupName"), "spec.workerGroupSpecs[0]: 'groupName'"),
         (lambda spec: spec["authOptions"].update(mode="basic"), "spec.authOptions.mode: 'basic'"),
         (lambda spec: spec["headGroupSpec"].update(tempalte={}), "spec.headGroupSpec: .*'tempalte'"),
         (lambda spec: spec["autoscalerOptions"].update(version=2), "spec.autoscalerOptions.version: 2"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_manifest_fails_with_the_fields_path(files, change, path):
     manifest = files["raycluster.yaml"]
     change(manifest["spec"])

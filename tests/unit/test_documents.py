@@ -12,7 +12,13 @@ from eva_rl.simulators.table import SIMULATORS
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "docs" / "formats_and_models.md"
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/formats_and_models.md")
+DOCUMENTS = (
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "docs/formats_and_models.md",
+    "cluster/README.md",
+)
 
 
 def test_every_proof_that_the_table_names_exists():
