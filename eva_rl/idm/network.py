@@ -1,7 +1,7 @@
 """The inverse dynamics model: which action does each frame of a video show?"""
 
 from pathlib import Path
-from typing import Self, cast
+from typing import Literal, Self
 
 import torch
 from jaxtyping import Float
@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from eva_rl.idm import store
 from eva_rl.idm.architecture import IdmArchitecture
 from eva_rl.idm.backbone import FrameBackbone
+from eva_rl.idm.losses import idm_loss
+from eva_rl.idm.readout import decided, positions_and_logits, window_layers, with_window
 
 CONV_KIND = "conv"
-GRIPPER_LOGIT_SCALE = 4.0  # grippers are decided early in training when their logits start out large
 
 
 class InverseDynamicsModel(nn.Module):
@@ -27,23 +28,14 @@ class InverseDynamicsModel(nn.Module):
         architecture: sizes, frame period and window.
     """
 
+    reads: Literal["frames", "latents"] = "frames"
+
     def __init__(self, architecture: IdmArchitecture) -> None:
         super().__init__()
         self.architecture = architecture
         frame_features, window_features = architecture.frame_features, architecture.window_features
         self.backbone = FrameBackbone(architecture)
-        self.window = nn.Sequential(
-            nn.Conv1d(
-                frame_features,
-                window_features,
-                architecture.window_frames,
-                padding=architecture.window_frames // 2,
-                padding_mode="replicate",
-            ),
-            nn.SiLU(),
-            nn.Conv1d(window_features, window_features, 1),
-            nn.SiLU(),
-        )
+        self.window = window_layers(frame_features, window_features, num_frames=architecture.window_frames)
         self.head = nn.Linear(frame_features + window_features, architecture.num_dimensions)
         self.register_buffer("position_mean", torch.zeros(architecture.num_dimensions))
         self.register_buffer("position_std", torch.ones(architecture.num_dimensions))
@@ -55,9 +47,7 @@ class InverseDynamicsModel(nn.Module):
         Raises:
             FileNotFoundError: if weights or config.json are missing.
         """
-        model = cls(store.read_architecture(directory, IdmArchitecture, kind=CONV_KIND))
-        model.load_state_dict(store.read_weights(directory))
-        return model.eval()
+        return store.open_model(cls, directory, IdmArchitecture, kind=CONV_KIND)
 
     def save(self, directory: str | Path) -> None:
         """Writes `model.safetensors` and `config.json`."""
@@ -82,10 +72,12 @@ class InverseDynamicsModel(nn.Module):
         """
         self.architecture.check_frame_size(*frames.shape[-2:])
         features = self.backbone(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
-        windows = self.window(features.transpose(1, 2)).transpose(1, 2)
-        output = self.head(torch.cat([features, windows], dim=-1)).float()
-        positions = output * self.get_buffer("position_std") + self.get_buffer("position_mean")
-        return torch.where(self._is_gripper(), GRIPPER_LOGIT_SCALE * output, positions)
+        return positions_and_logits(
+            self.head(with_window(features, self.window)),
+            mean=self.get_buffer("position_mean"),
+            std=self.get_buffer("position_std"),
+            gripper_dimensions=self.architecture.gripper_dimensions,
+        )
 
     def decode_positions(self, frames: Float[Tensor, "B T 3 H W"]) -> Float[Tensor, "B T D"]:
         """Reads executable positions: joints in rad, grippers 0 (closed) or 1 (open).
@@ -93,13 +85,19 @@ class InverseDynamicsModel(nn.Module):
         Args:
             frames: [batch, frames, 3, height, width], in [-1, 1].
         """
-        predicted = self(frames)
-        return torch.where(self._is_gripper(), (predicted > 0).to(predicted.dtype), predicted)
+        return decided(self(frames), gripper_dimensions=self.architecture.gripper_dimensions)
 
-    def _is_gripper(self) -> Tensor:
-        """[dimensions] mask of the grippers."""
-        indices = torch.arange(
-            self.architecture.num_dimensions, device=cast(Tensor, self.position_mean).device
+    def loss(
+        self,
+        frames: Float[Tensor, "B T 3 H W"],
+        actions: Float[Tensor, "B T D"],
+        *,
+        acceleration_weight: float = 0.0,
+    ) -> Float[Tensor, ""]:
+        """Training loss; see `eva_rl.idm.losses.idm_loss`."""
+        return idm_loss(
+            self(frames),
+            actions,
+            gripper_dimensions=self.architecture.gripper_dimensions,
+            acceleration_weight=acceleration_weight,
         )
-        grippers = torch.tensor(self.architecture.gripper_dimensions, dtype=torch.long, device=indices.device)
-        return torch.isin(indices, grippers)

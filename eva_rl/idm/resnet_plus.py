@@ -1,7 +1,7 @@
 """ResNet-50 "plus": EVA's inverse dynamics model, able to hold its released weights."""
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from jaxtyping import Float
@@ -74,6 +74,8 @@ class ResNetPlusModel(nn.Module):
         architecture: sizes, frame period and window.
     """
 
+    reads: Literal["frames", "latents"] = "frames"
+
     def __init__(self, architecture: ResNetPlusArchitecture) -> None:
         super().__init__()
         self.architecture = architecture
@@ -88,9 +90,7 @@ class ResNetPlusModel(nn.Module):
         Raises:
             FileNotFoundError: if weights or config.json are missing.
         """
-        model = cls(store.read_architecture(directory, ResNetPlusArchitecture, kind=RESNET_PLUS_KIND))
-        model.load_state_dict(store.read_weights(directory))
-        return model.eval()
+        return store.open_model(cls, directory, ResNetPlusArchitecture, kind=RESNET_PLUS_KIND)
 
     def save(self, directory: str | Path) -> None:
         """Writes `model.safetensors` and `config.json`."""
@@ -131,6 +131,27 @@ class ResNetPlusModel(nn.Module):
             openings = with_hysteresis(openings.transpose(1, 2)).transpose(1, 2)
         positions[..., grippers] = openings.clamp(0, 1)
         return positions
+
+    def loss(
+        self,
+        frames: Float[Tensor, "B T 3 H W"],
+        actions: Float[Tensor, "B T D"],
+        *,
+        acceleration_weight: float = 0.0,
+    ) -> Float[Tensor, ""]:
+        """Smooth L1 (beta 1) on actions in units of their spread, grippers included, as in the source.
+
+        Args:
+            frames: [batch, frames, 3, height, width], in [-1, 1].
+            actions: [batch, frames, dimensions], recorded drive targets: rad, grippers 0..1.
+            acceleration_weight: of the same loss on the error's second differences; 0 leaves them out.
+        """
+        errors = (self(frames) - actions) / self.get_buffer("train_std")
+        loss = functional.smooth_l1_loss(errors, torch.zeros_like(errors))
+        if acceleration_weight > 0:
+            bends = errors.diff(n=2, dim=-2)
+            loss = loss + acceleration_weight * functional.smooth_l1_loss(bends, torch.zeros_like(bends))
+        return loss
 
     def _pictures(self, frames: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N 3 S S"]:
         """Resizes frames and normalises them like ImageNet's."""

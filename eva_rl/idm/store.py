@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 Architecture = TypeVar("Architecture")
+Model = TypeVar("Model", bound=nn.Module)
 KIND_BEFORE_KINDS = "conv"  # a config.json without `kind` was written when there was only this one
 
 
@@ -28,6 +29,26 @@ def write(directory: str | Path, *, kind: str, architecture: Any, weights: dict[
     save_file({name: weight.contiguous() for name, weight in weights.items()}, directory / WEIGHTS_FILE)
     config = {"kind": kind, **dataclasses.asdict(architecture)}
     (directory / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
+
+
+def open_model(
+    model: type[Model], directory: str | Path, architecture: type[Any], *, kind: str
+) -> Model:
+    """Opens a trained model of one kind, in eval mode.
+
+    Args:
+        model: class, made of its architecture.
+        directory: of the model.
+        architecture: the kind's dataclass.
+        kind: row of `IDM_KINDS`.
+
+    Raises:
+        FileNotFoundError: if weights or config.json are missing.
+        ValueError: if config.json is of another kind.
+    """
+    opened = model(read_architecture(directory, architecture, kind=kind))
+    opened.load_state_dict(read_weights(directory))
+    return opened.eval()
 
 
 def read_kind(directory: str | Path) -> str:
