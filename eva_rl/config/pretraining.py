@@ -97,24 +97,53 @@ class WorldModelTrainingSettings(Section):
 
 
 class IdmTrainingSettings(Section):
-    """How the inverse dynamics model learns."""
+    """What the inverse dynamics model looks like and how it learns. Sizes left out are the kind's own."""
 
+    kind: Literal["conv", "masked", "latent", "resnet_plus"] = Field(
+        default="conv",
+        description="Row of IDM_KINDS: conv (small frames), masked (a learned mask before it), latent (codec "
+        "latents, no frame), resnet_plus (EVA's network, random weights at the start).",
+    )
     world_model: Path | None = Field(
-        default=None, description="Pipeline directory whose codec supplies reconstructions for augmentation."
+        default=None,
+        description="Pipeline directory whose codec supplies reconstructions for augmentation, or with "
+        "latent the latents themselves.",
     )
     reconstruction_share: float = Field(
         default=0.7, ge=0, le=1, description="Share of clips that pass through the codec, with latent noise."
     )
     latent_noise: float = Field(default=0.35, ge=0, description="Largest noise added to those latents.")
-    channels: tuple[int, int, int] = Field(default=(32, 64, 96), description="Widths of the convolutions.")
-    num_keypoints: int = Field(default=48, ge=1, description="Spatial-softmax maps.")
-    frame_features: int = Field(default=256, ge=1, description="Width of one frame's features.")
-    window_features: int = Field(default=192, ge=1, description="Width of one window's features.")
-    window_frames: Literal[3, 5, 7] = Field(default=3, description="Frames that decide one action.")
+    mirrored_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of clips that are mirrored, arms exchanged (EVA: 0.5); the robot's row must give "
+        "mirror_signs.",
+    )
     acceleration_weight: float = Field(
         default=0.0,
         ge=0,
         description="Weight of the loss on the error's second differences: what the reward differentiates.",
+    )
+    channels: tuple[int, int, int] | None = Field(default=None, description="Widths of the convolutions.")
+    num_keypoints: int | None = Field(default=None, ge=1, description="Spatial-softmax maps.")
+    frame_features: int | None = Field(default=None, ge=1, description="Width of one frame's features.")
+    window_features: int | None = Field(default=None, ge=1, description="Width of one window's features.")
+    window_frames: Literal[3, 5, 7] | None = Field(default=None, description="Frames that decide one action.")
+    mask_channels: int | None = Field(default=None, ge=8, description="masked: width of the mask's network.")
+    mask_penalty: float | None = Field(
+        default=None, ge=0, description="masked: loss of a mask that hides nothing."
+    )
+    width: int | None = Field(
+        default=None, ge=1, description="resnet_plus: channels after the first convolution."
+    )
+    input_size: int | None = Field(
+        default=None, ge=64, description="resnet_plus: rows and columns that frames are resized to."
+    )
+    window_offset_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="resnet_plus: seconds from a frame to either neighbour. Default: one frame.",
     )
 
 

@@ -5,8 +5,8 @@
     <location>/validation/00000000-0000.parquet
 
 A row holds `latents` [C, F, h, w] of the whole clip, `text` and what else the conditioning takes of the
-encoders, `first_frame` (PNG), `start_joints`, `instruction`, `window_id`, `task`, `split`, `seed`,
-`frame_rate_hz`, `embodiment`, `scene_seed` and `provenance` (JSON: source and byte ranges).
+encoders, `actions` [T, D], `first_frame` (PNG), `start_joints`, `instruction`, `window_id`, `task`, `split`,
+`seed`, `frame_rate_hz`, `embodiment`, `scene_seed` and `provenance` (JSON: source and byte ranges).
 """
 
 import json

@@ -24,6 +24,9 @@ class Embodiment:
         source: where the published figures come from.
         own_settings: names of the JointLimits fields that nobody published and this project set itself.
         notes: what a reader of the figures must know, empty when nothing.
+        mirror_signs: for two equal arms that stand as mirror images: 1 for every joint of an arm that reads
+            the same in the other arm's mirror image, -1 for every one that turns the other way. None where
+            nobody has said so.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Embodiment:
     source: str
     own_settings: tuple[str, ...] = ()
     notes: str = ""
+    mirror_signs: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a row whose arms and names do not match."""
@@ -39,6 +43,16 @@ class Embodiment:
             raise ValueError(
                 f"embodiment {self.name!r} names {len(self.arm_names)} arms but has limits of "
                 f"{len(self.arms)}; give one JointLimits per name"
+            )
+        if self.mirror_signs is not None:
+            self._check_mirror(self.mirror_signs)
+
+    def _check_mirror(self, signs: tuple[float, ...]) -> None:
+        counts = [arm.num_joints for arm in self.arms]
+        if counts != [len(signs)] * 2 or not set(signs) <= {1.0, -1.0}:
+            raise ValueError(
+                f"embodiment {self.name!r}: mirror_signs must be 1 or -1 per joint of an arm, of two equal "
+                f"arms, got {signs} for arms of {counts} joints"
             )
 
     @property

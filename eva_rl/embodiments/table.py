@@ -19,6 +19,9 @@ EVA_JOINT_ACCELERATION = 5.0
 PIPER_VELOCITY = tuple(math.radians(degrees) for degrees in (180, 195, 180, 225, 225, 225))
 GRIPPER_FIELDS = ("gripper_velocity", "gripper_acceleration")
 
+YAW_PITCH_PITCH_PITCH_YAW_ROLL = (-1.0, 1.0, 1.0, 1.0, -1.0, -1.0)
+"""Signs of a mirrored arm with these joints: only pitch is the same in a mirror."""
+
 BIMANUAL_ARM = JointLimits(
     position_low=(-2.618, 0.0, 0.0, -1.8, -1.57, -2.09),
     position_high=(2.618, 3.14, 3.14, 1.8, 1.57, 2.09),
@@ -87,7 +90,9 @@ _ROWS = (
         source="this project's embedded MuJoCo robot (eva_rl/simulators/bimanual); speeds of the PiPER row",
         own_settings=("position_low", "position_high", "acceleration", *GRIPPER_FIELDS),
         notes="A simulated robot: its speeds are figures of a real arm, its acceleration is EVA's "
-        "development constant. Its scripted experts use four fifths of either.",
+        "development constant. Its scripted experts use four fifths of either. Its arms are mirror images in "
+        "shape, not in colour.",
+        mirror_signs=YAW_PITCH_PITCH_PITCH_YAW_ROLL,
     ),
     Embodiment(
         name="piper",
@@ -116,7 +121,9 @@ _ROWS = (
         "origins equal those of agilexrobotics/mobile_aloha_sim @2843ff1 arx5_description_isaac.urdf",
         own_settings=("acceleration", *GRIPPER_FIELDS),
         notes="Inferred: the URDF's own limits (+-10 rad, 1000 rad/s) are placeholders. RoboTwin episodes "
-        "leave the X5 range in places, so take position ranges from data before punishing them.",
+        "leave the X5 range in places, so take position ranges from data before punishing them. Mirror: "
+        "EVA's flip (ReshineWang/vidar) negates joints 1, 5 and 6.",
+        mirror_signs=YAW_PITCH_PITCH_PITCH_YAW_ROLL,
     ),
     Embodiment(
         name="viperx-300s",

@@ -61,7 +61,7 @@ class ResNet50Maps(nn.Module):
         self.layer3 = _layer(EXPANSION * widths[1], widths[2], num_blocks=BLOCKS_PER_LAYER[2], stride=2)
         self.layer4 = _layer(EXPANSION * widths[2], widths[3], num_blocks=BLOCKS_PER_LAYER[3], stride=2)
         self.num_outputs = EXPANSION * widths[3]
-        self.fc = nn.Linear(self.num_outputs, NUM_CLASSES)
+        self.fc = nn.Linear(self.num_outputs, NUM_CLASSES).requires_grad_(False)
 
     def forward(self, pictures: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C2 H2 W2"]:
         """Feature maps at a thirty-second of the resolution."""

@@ -88,7 +88,10 @@ class LatentIdmArchitecture:
         Raises:
             ValueError: naming both sizes.
         """
-        found, wanted = (channels, height, width), (self.latent_channels, self.latent_height, self.latent_width)
+        found, wanted = (
+            (channels, height, width),
+            (self.latent_channels, self.latent_height, self.latent_width),
+        )
         if found != wanted:
             raise ValueError(
                 "latent size mismatch: the inverse dynamics model reads latents of "

@@ -1,5 +1,7 @@
 """Features of every frame of an encoded clip: convolutions over a latent frame, read out at keypoints."""
 
+from itertools import pairwise
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -24,7 +26,7 @@ class LatentBackbone(nn.Module):
         height, width = architecture.latent_height, architecture.latent_width
         widths = (architecture.latent_channels + NUM_COORDINATES, *architecture.channels)
         self.convolutions = nn.Sequential(
-            *(layer for pair in zip(widths, widths[1:], strict=False) for layer in convolution(*pair))
+            *(layer for pair in pairwise(widths) for layer in convolution(*pair))
         )
         self.keypoint_maps = nn.Conv2d(widths[-1], architecture.num_keypoints, 1)
         self.value_maps = nn.Conv2d(widths[-1], architecture.num_keypoints, 1)

@@ -113,4 +113,3 @@ class MaskedIdm(nn.Module):
         masks = self.masks(frames)
         reading = self.reader.loss(frames * masks, actions, acceleration_weight=acceleration_weight)
         return reading + self.architecture.mask_penalty * masks.mean()
-

@@ -18,9 +18,7 @@ def window_layers(num_inputs: int, num_outputs: int, *, num_frames: int) -> nn.S
         num_frames: of the window, odd.
     """
     return nn.Sequential(
-        nn.Conv1d(
-            num_inputs, num_outputs, num_frames, padding=num_frames // 2, padding_mode="replicate"
-        ),
+        nn.Conv1d(num_inputs, num_outputs, num_frames, padding=num_frames // 2, padding_mode="replicate"),
         nn.SiLU(),
         nn.Conv1d(num_outputs, num_outputs, 1),
         nn.SiLU(),

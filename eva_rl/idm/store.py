@@ -31,9 +31,7 @@ def write(directory: str | Path, *, kind: str, architecture: Any, weights: dict[
     (directory / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
 
 
-def open_model(
-    model: type[Model], directory: str | Path, architecture: type[Any], *, kind: str
-) -> Model:
+def open_model(model: type[Model], directory: str | Path, architecture: type[Any], *, kind: str) -> Model:
     """Opens a trained model of one kind, in eval mode.
 
     Args:

@@ -55,8 +55,8 @@ class ClipEncoder:
         """Encodes one batch of `stream_windows`.
 
         Returns:
-            `latents` [clips, C, F, h, w], `text` and whatever else the conditioning takes, float32; the first
-            frame, start joints and instruction; and the columns that say where a clip comes from.
+            `latents` [clips, C, F, h, w], `text` and whatever else the conditioning takes, float32; the
+            actions, first frame, start joints and instruction; and what says where a clip comes from.
         """
         rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         conditions = conditions_from_windows(windows_from_rows(rows), seed=self._seed)
@@ -67,6 +67,7 @@ class ClipEncoder:
         return {
             **{name: tensor.float().cpu().numpy() for name, tensor in tensors.items()},
             "instruction": np.array([condition.instruction for condition in conditions]),
+            "actions": np.array(columns["actions"], dtype=np.float32),
             "start_joints": np.stack([condition.start_joints for condition in conditions]),
             "first_frame": np.array([_png(item.first_frame) for item in conditions], dtype=object),
             **{name: columns[name] for name in KEPT_COLUMNS},

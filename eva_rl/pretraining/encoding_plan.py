@@ -1,7 +1,5 @@
 """What encoded clips are made of, read off a world model's files."""
 
-import hashlib
-import json
 from pathlib import Path
 
 from eva_rl.config.models import WorldModelSettings
@@ -9,6 +7,7 @@ from eva_rl.data.encoded import EncodingPlan
 from eva_rl.data.windows import WindowShape
 from eva_rl.world_model.conditionings import conditioning_of
 from eva_rl.world_model.layout import read_layout
+from eva_rl.world_model.part_hashes import hash_parts
 
 ENCODER_PARTS = ("vae", "tokenizer", "text_encoder", "image_encoder", "image_processor")
 
@@ -45,19 +44,5 @@ def plan_of(
 
 
 def hash_encoders(world_model: Path) -> str:
-    """First 16 hex digits of the SHA-256 over the files of codec, tokenizer, text and image encoder.
-
-    Entries of a JSON file that begin with an underscore do not count: they say who wrote it, and from where.
-    """
-    digest = hashlib.sha256()
-    for part in ENCODER_PARTS:
-        for file in sorted(path for path in (world_model / part).rglob("*") if path.is_file()):
-            digest.update(str(file.relative_to(world_model)).encode())
-            if file.name == "config.json":
-                known = json.loads(file.read_text())
-                plain = {key: value for key, value in known.items() if not key.startswith("_")}
-                digest.update(json.dumps(plain, sort_keys=True).encode())
-                continue
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()[:16]
+    """What identifies codec, tokenizer, text and image encoder; see `hash_parts`."""
+    return hash_parts(world_model, ENCODER_PARTS)

@@ -1,20 +1,22 @@
-"""Training of the inverse dynamics model on recorded clips and on codec reconstructions of them."""
+"""Training of an inverse dynamics model on recorded clips: frames and reconstructions of them, or latents."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from eva_rl.config.pretraining import IdmSettings
-from eva_rl.data.episodes import split_episodes
 from eva_rl.data.formats import read_actions
-from eva_rl.data.ray_pipeline import stream_windows
 from eva_rl.data.statistics import ActionStatistics
-from eva_rl.idm.network import InverseDynamicsModel
-from eva_rl.pretraining.clips import window_shape
-from eva_rl.pretraining.idm_trainee import architecture_of
+from eva_rl.idm.kinds import AnyIdm
+from eva_rl.pretraining.idm_clips import clips_of, refuse_impossible
+from eva_rl.pretraining.idm_models import architecture_of, new_idm
+from eva_rl.pretraining.idm_trainee import IdmObjective
 from eva_rl.pretraining.job_directory import write_card
-from eva_rl.pretraining.loop_options import TRAINING, VALIDATION, LoopOptions
+from eva_rl.pretraining.loop_options import LoopOptions
 from eva_rl.pretraining.train_job import OnSteps, run_train_job
+from eva_rl.pretraining.training_loop import load_learned
 from eva_rl.pretraining.workers import train_idm_on_worker
 from eva_rl.records.episode import EpisodeRef
 
@@ -44,39 +46,34 @@ def train_idm(
         What was reported with the weights that were kept.
 
     Raises:
-        ValueError: reconstructions are wanted, but no world model is named.
+        ConfigError: settings that contradict each other, or do not fit the kind of model.
+        EncodedClipsError: `data.encoded` holds clips that were made for something else.
     """
-    if settings.idm.reconstruction_share > 0 and settings.idm.world_model is None:
-        raise ValueError(
-            f"idm.reconstruction_share is {settings.idm.reconstruction_share:g}, but idm.world_model names "
-            "no pipeline directory whose codec could reconstruct clips; give one, or set the share to 0"
-        )
-    training_files, held_out_files = split_episodes(
-        files, held_out_share=settings.training.validation_share, seed=settings.run.seed
-    )
-    statistics = ActionStatistics.from_actions(read_actions(training_files))
-    shape = window_shape(settings.video)
-    datasets = {
-        TRAINING: stream_windows(training_files, shape=shape, shuffle_seed=settings.run.seed),
-        VALIDATION: stream_windows(held_out_files, shape=shape),
-    }
+    refuse_impossible(settings)
+    clips = clips_of(settings, files=files, job_directory=job_directory, on_steps=on_steps)
+    architecture = architecture_of(settings, clips.latents)
+    statistics = ActionStatistics.from_actions(read_actions(clips.training_files))
     weights, metrics = run_train_job(
         train_idm_on_worker,
-        {"settings": settings, "statistics": statistics, "options": options},
-        datasets=datasets,
+        {
+            "settings": settings,
+            "architecture": architecture,
+            "statistics": statistics,
+            "options": options,
+        },
+        datasets=clips.datasets,
         settings=settings.training,
         job_directory=job_directory,
         on_steps=on_steps,
     )
-    model = InverseDynamicsModel(architecture_of(settings))
-    model.load_state_dict(weights)
+    model = _trained(new_idm(architecture, settings, statistics), weights)
     model.save(settings.training.directory)
     write_card(
         settings.training.directory,
         provenance=provenance,
         settings=settings.model_dump(mode="json"),
-        num_training_episodes=len(training_files),
-        num_held_out_episodes=len(held_out_files),
+        num_training_episodes=len(clips.training_files),
+        num_held_out_episodes=len(clips.held_out_files),
         num_training_frames=statistics.num_frames,
         action_lower=statistics.lower.tolist(),
         action_upper=statistics.upper.tolist(),
@@ -84,3 +81,9 @@ def train_idm(
         metrics=metrics,
     )
     return metrics
+
+
+def _trained(model: AnyIdm, weights: Mapping[str, Tensor]) -> AnyIdm:
+    """The model with what the job's network learned."""
+    load_learned(IdmObjective(model, acceleration_weight=0.0), weights)
+    return model

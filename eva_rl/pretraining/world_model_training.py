@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from eva_rl.config.pretraining import SftSettings
-from eva_rl.data.encoded import EncodedClips, are_encoded
+from eva_rl.data.encoded import are_encoded
 from eva_rl.data.encoded_stream import stream_encoded
 from eva_rl.data.episodes import split_episodes
 from eva_rl.data.formats import read_instructions
 from eva_rl.pretraining.clips import read_clips, window_shape
-from eva_rl.pretraining.encoding import EncoderWorkers, encode_episodes
-from eva_rl.pretraining.encoding_plan import plan_of
+from eva_rl.pretraining.encoded_clips import encoded_clips, encoded_location
 from eva_rl.pretraining.job_directory import write_card
 from eva_rl.pretraining.loop_options import TRAINING, VALIDATION, LoopOptions
 from eva_rl.pretraining.train_job import OnSteps, run_train_job
@@ -27,7 +26,6 @@ WORLD_MODEL_OPTIONS = LoopOptions(decay_share=0.4)
 """A long plateau: a small transformer on few clips gains most from many steps at the full rate."""
 
 INITIAL_DIRECTORY = "initial"
-ENCODED_DIRECTORY = "encoded"
 NUM_CODEC_CLIPS = 300
 
 
@@ -68,7 +66,14 @@ def train_world_model(
     start = start_of(settings, job_directory)
     if not start.is_dir() and model.start_from is None:
         _create_initial(start, settings, files=files)
-    clips = encoded_clips(settings, start=start, files=files, job_directory=job_directory, on_steps=on_steps)
+    clips = encoded_clips(
+        settings,
+        world_model=start,
+        opening=opening(model),
+        files=files,
+        job_directory=job_directory,
+        on_steps=on_steps,
+    )
     weights, metrics = run_train_job(
         train_world_model_on_worker,
         {"settings": settings, "start": start.resolve(), "options": options},
@@ -98,52 +103,8 @@ def start_of(settings: SftSettings, job_directory: Path) -> Path:
 
 def needs_episodes(settings: SftSettings, job_directory: Path) -> bool:
     """Whether a job reads recorded episodes: not where its clips are encoded and its first model is there."""
-    location = settings.data.encoded or str(job_directory / ENCODED_DIRECTORY)
-    return not (are_encoded(location) and start_of(settings, job_directory).is_dir())
-
-
-def encoded_clips(
-    settings: SftSettings,
-    *,
-    start: Path,
-    files: Sequence[EpisodeRef],
-    job_directory: Path,
-    on_steps: OnSteps,
-) -> EncodedClips:
-    """The clips that the job learns from; encodes them unless they are.
-
-    Raises:
-        EncodedClipsError: they were made for something else.
-    """
-    training, opened = settings.training, opening(settings.world_model)
-    num_encoded = 0
-
-    def show(num_clips: int) -> None:
-        nonlocal num_encoded
-        num_encoded += num_clips
-        on_steps(0, f"{num_encoded} clips encoded")
-
-    plan = plan_of(
-        start,
-        shape=window_shape(settings.video),
-        seed=settings.run.seed,
-        held_out_share=training.validation_share,
-        source=settings.data.directory,
-        settings=opened,
-    )
-    return encode_episodes(
-        files,
-        settings.data.encoded or str(job_directory / ENCODED_DIRECTORY),
-        plan=plan,
-        world_model=start,
-        settings=opened,
-        workers=EncoderWorkers(
-            count=training.num_workers,
-            num_threads=training.num_threads,
-            num_gpus=training.num_gpus_per_worker,
-        ),
-        on_clips=show,
-    )
+    is_encoded = are_encoded(encoded_location(settings, job_directory))
+    return not (is_encoded and start_of(settings, job_directory).is_dir())
 
 
 def _create_initial(directory: Path, settings: SftSettings, *, files: Sequence[EpisodeRef]) -> None:

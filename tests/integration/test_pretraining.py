@@ -8,13 +8,15 @@ import torch
 import torch._inductor.config
 
 from eva_rl.config.pretraining import IdmSettings, SftSettings
+from eva_rl.config.section import ConfigError
 from eva_rl.config.video import VideoSettings
 from eva_rl.data.formats import read_episode
 from eva_rl.data.listing import list_episodes
 from eva_rl.data.ray_pipeline import stream_windows
-from eva_rl.idm import InverseDynamicsModel
+from eva_rl.idm import IDM_KINDS, InverseDynamicsModel, open_idm
 from eva_rl.pretraining.clips import batches_from_stream, window_shape
 from eva_rl.pretraining.collection import collect_demonstrations
+from eva_rl.pretraining.idm_clips import refuse_impossible
 from eva_rl.pretraining.idm_trainee import as_tensors
 from eva_rl.pretraining.idm_training import train_idm
 from eva_rl.pretraining.loop_options import VALIDATION_LOSS
@@ -142,6 +144,58 @@ def test_idm_training_on_two_workers_lowers_the_held_out_error_and_leaves_a_mode
     assert metrics[VALIDATION_LOSS] < json.loads(lines[0])[VALIDATION_LOSS]
     positions = InverseDynamicsModel.from_directory(model).decode_positions(torch.zeros(1, 17, 3, 48, 64))
     assert positions.shape == (1, 17, 14)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes"),
+    [
+        ("masked", {"mirrored_share": 0.5, "mask_channels": 8}),
+        ("latent", {"channels": (16, 16, 16)}),
+        ("resnet_plus", {"width": 4, "input_size": 64, "reconstruction_share": 0.0}),
+    ],
+)
+def test_the_recipe_trains_every_other_kind_too(world_model_job, demonstrations, tmp_path, kind, sizes):
+    settings = IdmSettings.model_validate(
+        {
+            "training": job(tmp_path / "idm", num_steps=12),
+            "idm": {"kind": kind, "world_model": world_model_job / "job" / "initial", **sizes},
+        }
+    )
+    metrics = train_idm(
+        settings, files=list_episodes(demonstrations), job_directory=tmp_path / "job", provenance={}
+    )
+    first = json.loads((tmp_path / "job" / "metrics.jsonl").read_text().splitlines()[0])
+    assert metrics[VALIDATION_LOSS] < first[VALIDATION_LOSS]
+    assert 0 <= metrics["validation/frame_accuracy"] <= 1
+    assert metrics["validation/joint_rmse_rad"] > 0
+    model = open_idm(tmp_path / "idm")
+    assert type(model) is IDM_KINDS[kind].model
+    given = (1, 17, 3, 48, 64) if model.reads == "frames" else (1, 48, 5, 6, 8)
+    assert model.decode_positions(torch.zeros(given)).shape == (1, 17, 14)
+
+
+@pytest.mark.parametrize(
+    ("idm", "robot", "sentence"),
+    [
+        ({"kind": "latent"}, {}, r"idm.kind = latent reads codec latents, but idm.world_model names no"),
+        ({"kind": "latent", "world_model": ".", "mirrored_share": 0.5}, {}, "latents cannot be mirrored"),
+        (
+            {"world_model": ".", "mirrored_share": 0.5},
+            {"embodiment": "franka-panda"},
+            "idm.mirrored_share is 0.5, but embodiment 'franka-panda' gives no mirror_signs",
+        ),
+        ({"world_model": ".", "mask_penalty": 0.1}, {}, "idm.mask_penalty: idm.kind = conv has no such size"),
+        (
+            {"kind": "resnet_plus", "world_model": ".", "window_offset_s": 0.12},
+            {},
+            "idm.kind = resnet_plus: frame_period_s 0.2 does not fit window_offset_s 0.12",
+        ),
+    ],
+)
+def test_impossible_idm_settings_are_refused_before_anything_is_read(idm, robot, sentence, tmp_path):
+    settings = IdmSettings.model_validate({"idm": idm, "robot": robot})
+    with pytest.raises(ConfigError, match=sentence):
+        refuse_impossible(settings)
 
 
 def test_reconstructions_without_a_world_model_are_refused_by_the_settings_name(demonstrations, tmp_path):
