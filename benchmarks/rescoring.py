@@ -16,7 +16,7 @@ from eva_rl.actors.reward_setup import reward_of
 from eva_rl.config.align import AlignSettings
 from eva_rl.config.presets import merged
 from eva_rl.evaluation.held_out import PreparedScene, held_out_scenes
-from eva_rl.idm.kinds import open_idm
+from eva_rl.idm.kinds import open_idm, read_generated
 from eva_rl.rewards.evidence import Evidence
 from eva_rl.rewards.motion import JointMotion
 from eva_rl.rewards.reward import calibrate_p0
@@ -125,7 +125,9 @@ def store_rollouts(settings: AlignSettings, models: Models, *, num_rollouts: int
     for damage in DAMAGES.values():
         with torch.no_grad():
             damaged = damage(clips, random).flatten(0, 1)
-            positions += [idm.decode_positions(codec.decode(part)) for part in damaged.split(CLIPS_PER_CALL)]
+            positions += [
+                read_generated(idm, part, decode=codec.decode) for part in damaged.split(CLIPS_PER_CALL)
+            ]
         owners += [index for index in range(len(clips)) for _ in range(ROLLOUTS_PER_SCENE)]
     motion = torch.cat(positions)
     executions = [

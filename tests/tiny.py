@@ -10,6 +10,8 @@ from eva_rl.config.align import AlignSettings
 from eva_rl.config.loading import load_settings
 from eva_rl.config.rules import ALIGN_RULES
 from eva_rl.idm.architecture import IdmArchitecture
+from eva_rl.idm.latent import LatentIdm
+from eva_rl.idm.latent_architecture import LatentIdmArchitecture
 from eva_rl.idm.network import InverseDynamicsModel
 from eva_rl.records.condition import Condition, EncodedCondition
 from eva_rl.world_model.codec_fit import fit_linear_patch_codec
@@ -59,6 +61,28 @@ def tiny_models(tmp_path_factory):
     )
     InverseDynamicsModel(architecture).save(root / "idm")
     return TinyModels(world_model=str(root / "world_model"), idm=str(root / "idm"))
+
+
+def save_tiny_latent_idm(directory, *, codec):
+    """An inverse dynamics model with random weights that reads the latents of the tiny world models."""
+    architecture = LatentIdmArchitecture(
+        codec=codec,
+        latent_channels=8,
+        latent_height=2,
+        latent_width=2,
+        frames_per_latent=4,
+        num_dimensions=DIMENSIONS,
+        gripper_dimensions=(6, 13),
+        frame_period_s=0.2,
+        channels=(8, 8, 8),
+        num_keypoints=4,
+        frame_features=16,
+        window_features=16,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        LatentIdm(architecture).save(directory)
+    return str(directory)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Structured credit laid over the latents: which cell belongs to which latent frame and arms."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from eva_rl.embodiments import Embodiment
-from eva_rl.idm.kinds import AnyIdm
 from eva_rl.rl.credit import CreditCells
-from eva_rl.world_model.latent_codec import LatentCodec
 
 SEEN_SHARE = 0.3  # of the whole gradient at a site: below it an arm counts as not seen there
 SIGN_SEED = 0
@@ -63,8 +62,7 @@ def halves(height: int, width: int, *, num_arms: int) -> Int[np.ndarray, "height
 
 
 def sites_from_gradient(
-    codec: LatentCodec,
-    idm: AnyIdm,
+    read: Callable[[Tensor], Tensor],
     embodiment: Embodiment,
     latents: Float[Tensor, "clips channels frames height width"],
 ) -> Int[np.ndarray, "height width"]:
@@ -74,15 +72,14 @@ def sites_from_gradient(
     channels and frames. A site shows the arms that have at least SEEN_SHARE of all arms' gradient there.
 
     Args:
-        codec: decodes latents.
-        idm: reads joints.
+        read: latents -> positions, differentiable: the inverse dynamics model, behind the codec if need be.
         embodiment: says which dimensions are which arm.
         latents: clips that show the arms where they usually are.
     """
     saliency = []
     for name in embodiment.arm_names:
         leaf = latents.detach().clone().requires_grad_()
-        positions = idm.decode_positions(codec.decode(leaf))[..., embodiment.joints_of(name)]
+        positions = read(leaf)[..., embodiment.joints_of(name)]
         # random signs: in a plain sum the gradients of joints that move together could cancel
         signs = torch.randn(positions.shape, generator=torch.Generator().manual_seed(SIGN_SEED))
         (gradient,) = torch.autograd.grad((positions * signs.to(positions)).sum(), leaf)

@@ -1,4 +1,4 @@
-"""Direct reward backpropagation: the gradient of the reward itself, through IDM, codec and the last steps."""
+"""Direct reward backpropagation: the reward's own gradient, through IDM, codec and the last steps."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from eva_rl.actors.conditioned_velocity import conditioned_velocity
 from eva_rl.actors.evidence import known_evidence
 from eva_rl.actors.reward_setup import reward_of
 from eva_rl.config.align import AlignSettings
-from eva_rl.idm.kinds import open_idm
+from eva_rl.idm.kinds import open_idm, read_generated
 from eva_rl.records.calibration import Calibration
 from eva_rl.records.rollout import RolloutGroup
 from eva_rl.rl.direct import denoise_from, direct_loss
@@ -23,7 +23,8 @@ from eva_rl.world_model.world_model import WorldModel
 class DirectRule:
     """One pass: the rollouts' last denoising steps are walked again with gradient (DRaFT, arXiv 2309.17400).
 
-    The learner holds codec and inverse dynamics model, both frozen. Grippers are decided by a threshold,
+    The learner holds codec and inverse dynamics model, both frozen; the gradient of a model that reads
+    latents passes no codec. Grippers are decided by a threshold,
     which has no gradient: only the arms' motion is learned from. The reward that is climbed is the scorer's
     own, so watch a judge that is not: this is the shortest way to pixels that fool one model.
 
@@ -74,7 +75,7 @@ class DirectRule:
             return velocities[-1]
 
         clean = denoise_from(flow_velocity, kept, sigmas=group.sigmas, free_frames=free_frames)
-        positions = self._idm.decode_positions(self._world_model.decode(clean)).cpu()
+        positions = read_generated(self._idm, clean, decode=self._world_model.decode).cpu()
         breakdown = self._reward(positions, evidence=known_evidence(group.condition.condition))
         kl = self._distance(group, velocities[0], network, free_frames)
         return direct_loss(

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from eva_rl.actors.rollout_clips import RolloutClips
 from eva_rl.actors.scene_view import SceneView
 from eva_rl.records.condition import Condition
 from eva_rl.rewards.evidence import Evidence
@@ -33,7 +34,7 @@ def scene_evidence(
     view: SceneView | None,
     *,
     needs: Collection[str],
-    frames: Float[Tensor, "members frames 3 height width"],
+    clips: RolloutClips,
     positions: Float[Tensor, "members frames dimensions"],
     condition_id: str,
 ) -> Evidence:
@@ -43,8 +44,8 @@ def scene_evidence(
         known: of the condition.
         view: the condition's scene, or None where there is no simulator for it.
         needs: fields of Evidence that weighted terms judge by.
-        frames: generated, in [-1, 1].
-        positions: decoded from them, rad (grippers 0..1). Members that are not finite get NaN.
+        clips: generated; decoded if a term compares pictures.
+        positions: read from them, rad (grippers 0..1). Members that are not finite get NaN.
         condition_id: named when there is no scene.
 
     Raises:
@@ -61,7 +62,7 @@ def scene_evidence(
         )
     measures = {
         "arm_clearance_m": lambda member: view.clearances(positions[member]),
-        "cycle_error": lambda member: view.look(frames[member], positions[member]).cycle_error,
+        "cycle_error": lambda member: view.look(clips.frames[member], positions[member]).cycle_error,
         "progress": lambda member: view.progress(positions[member]),
     }
     is_finite = positions.isfinite().all(dim=(1, 2)).tolist()

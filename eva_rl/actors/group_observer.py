@@ -1,14 +1,16 @@
 """What a scorer notes about rollouts for the sentinels: nothing of it is rewarded."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from eva_rl.actors.rollout_clips import RolloutClips
 from eva_rl.actors.scene_view import SceneView
 from eva_rl.config.align import AlignSettings
-from eva_rl.idm.kinds import AnyIdm, open_idm
+from eva_rl.idm.kinds import AnyIdm, check_codec, open_idm, read_generated
 from eva_rl.rewards.evidence import Evidence
 from eva_rl.rewards.motion import JointMotion
 from eva_rl.rewards.observations import frame_change, group_spread, reader_distance
@@ -35,7 +37,7 @@ class GroupObserver:
     @torch.no_grad()
     def observe(
         self,
-        frames: Float[Tensor, "members frames 3 height width"],
+        clips: RolloutClips,
         positions: Float[Tensor, "members frames dimensions"],
         *,
         view: SceneView | None,
@@ -45,28 +47,42 @@ class GroupObserver:
         """Returns one number per rollout and quantity, under the names that SENTINELS watch.
 
         Args:
-            frames: generated, in [-1, 1].
-            positions: decoded from them, rad (grippers 0..1).
+            clips: generated. Nothing here decodes them but a judge that reads frames and rendering again;
+                `frame_change` is noted only where they are decoded anyway.
+            positions: read from them, rad (grippers 0..1).
             view: the condition's scene, if a simulator has it.
             reward: of the run; the judge's reading is rewarded by it too.
             evidence: that the run's own reward was given with. What a simulator found out about the main
                 reading serves the judge's as well.
         """
         is_gripper = reward.limits.is_gripper
-        found = {
-            "frame_change": frame_change(frames).cpu(),
-            "group_spread": group_spread(positions, is_gripper),
-        }
+        found = {"group_spread": group_spread(positions, is_gripper)}
         if evidence.path_length is not None:
             motion = JointMotion.from_positions(positions, reward.frame_rate_hz)
             found["relative_path"] = motion.path_lengths(is_gripper) / evidence.path_length
         if self._judge is not None:
-            readings = self._judge.decode_positions(frames).cpu()
+            readings = read_generated(self._judge, clips.latents, decode=lambda _: clips.frames).cpu()
             found["judge_reward"] = reward(readings, evidence=evidence).rewards
             found["judge_distance"] = reader_distance(positions, readings, is_gripper)
         if view is not None and self._num_rendered:
-            found |= self._look(frames, positions, view)
+            found |= self._look(clips.frames, positions, view)
+        if clips.is_decoded:
+            found["frame_change"] = frame_change(clips.frames).cpu()
         return found
+
+    def check_codec(self, find_codec: Callable[[], str]) -> None:
+        """Makes sure that a judge which reads latents is given those of its own codec.
+
+        Raises:
+            ValueError: they come from another one.
+        """
+        if self._judge is not None:
+            check_codec(self._judge, find_codec)
+
+    @property
+    def looks_at_frames(self) -> bool:
+        """Whether frames are decoded for the alarms, whatever the reward reads."""
+        return self._num_rendered > 0 or (self._judge is not None and self._judge.reads == "frames")
 
     def _look(
         self,

@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.add_argument("video", type=Path, help="video file, or .npy of frames [T, H, W, 3] uint8")
     parser.add_argument("--idm", type=Path, help="model directory (default: the embedded one)")
+    parser.add_argument(
+        "--world-model", type=Path, help="pipeline directory whose codec encodes, for a model of latents"
+    )
     parser.add_argument("--out", type=Path, required=True, help="NumPy file to write")
     parser.add_argument(
         "--frame-rate", type=float, help="true rate, Hz; default: the one that the video file names"
@@ -60,8 +63,7 @@ def _decode(arguments: argparse.Namespace) -> None:
     try:
         idm.architecture.check_frame_period(1 / rate)
         with torch.no_grad():
-            pictures = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1.0
-            positions = idm.decode_positions(pictures[None])[0].numpy().astype(np.float32)
+            positions = _read(idm, torch.from_numpy(frames), arguments)[0].numpy().astype(np.float32)
     except ValueError as error:
         raise ValueError(f"{arguments.video}: {error}") from error
     if positions.shape[1] != embodiment.dimension:
@@ -80,6 +82,31 @@ def _decode(arguments: argparse.Namespace) -> None:
     }
     out.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
     sys.stdout.write(f"{out}: [{len(positions)}, {positions.shape[1]}] at {rate:g} Hz\n")
+
+
+def _read(idm: Any, frames: Any, arguments: argparse.Namespace) -> Any:
+    """Positions [1, frames, dimensions]; a model of latents has the video encoded first."""
+    from eva_rl.idm.kinds import check_codec, read_recorded
+    from eva_rl.world_model.latent_codec import LatentCodec
+    from eva_rl.world_model.part_hashes import hash_codec
+
+    directory = arguments.world_model
+    if idm.reads == "latents" and directory is None:
+        raise ValueError(
+            f"{arguments.idm} reads codec latents, not frames: give --world-model, the pipeline directory "
+            "whose codec it was trained on"
+        )
+    if idm.reads == "frames" and directory is not None:
+        raise ValueError(
+            f"--world-model {directory} has nothing to encode: this model reads frames; leave it out"
+        )
+    check_codec(idm, lambda: hash_codec(directory))
+    pictures = frames.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    return read_recorded(
+        idm,
+        pictures[None],
+        encode=lambda _: LatentCodec.from_directory(directory).encode_frames(frames[None]),
+    )
 
 
 def _names(embodiment: Any) -> list[str]:

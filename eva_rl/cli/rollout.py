@@ -102,7 +102,7 @@ def _write(arguments: argparse.Namespace) -> None:
         f"latents {clip.content_hash}\n"
     )
     if arguments.idm:
-        _write_positions(arguments, clip.frames, rate)
+        _write_positions(arguments, clip.latents, world_model, rate)
 
 
 def _condition(arguments: argparse.Namespace) -> Any:
@@ -170,16 +170,26 @@ def _apply(adapter: Path, world_model: Any) -> None:
     load_adapter(world_model.transformer, adapter)
 
 
-def _write_positions(arguments: argparse.Namespace, frames: Any, frame_rate_hz: float) -> None:
+def _write_positions(
+    arguments: argparse.Namespace, latents: Any, world_model: Any, frame_rate_hz: float
+) -> None:
     import numpy as np
     import torch
 
-    from eva_rl.idm.kinds import open_idm
+    from eva_rl import pretrained
+    from eva_rl.idm.kinds import check_codec, open_idm, read_generated
+    from eva_rl.world_model.part_hashes import hash_codec
 
     idm = open_idm(arguments.idm)
     idm.architecture.check_frame_period(1 / frame_rate_hz)
+    check_codec(idm, lambda: hash_codec(arguments.world_model or pretrained.WORLD_MODEL))
     with torch.no_grad():
-        positions = idm.decode_positions(frames[None])[0].numpy().astype(np.float32)
+        positions = read_generated(
+            idm,
+            latents[None],
+            decode=lambda latents: world_model.decode(latents.to(world_model.device)).cpu(),
+        )
+    positions = positions[0].numpy().astype(np.float32)
     file = arguments.out.with_suffix(".npy")
     np.save(file, positions)
     sys.stdout.write(

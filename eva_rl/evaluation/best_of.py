@@ -28,7 +28,7 @@ class Draw:
     Attributes:
         positions: read from the clips, rad (grippers 0..1).
         generation_cpu_s: CPU-seconds of imagining, per clip.
-        reading_cpu_s: CPU-seconds of the inverse dynamics model, per clip.
+        reading_cpu_s: CPU-seconds of the inverse dynamics model, decoding included if it reads frames.
     """
 
     positions: Float[Tensor, "scenes frames D"]

@@ -118,8 +118,8 @@ class Evaluator:
         """
         clips = []
         for prepared in self._prepared(scenes):
-            frames = self._models.imagine([scene.condition for scene in prepared], adapter)
-            positions = self._models.read_positions(frames).numpy()
+            latents = self._models.imagine([scene.condition for scene in prepared], adapter)
+            frames, positions = self._models.decode(latents), self._models.read_imagined(latents).numpy()
             for scene, pixels, decoded in zip(prepared, to_pixels(frames).numpy(), positions, strict=True):
                 execution = scene.scene.execute(decoded)
                 clip = Clip(
@@ -139,9 +139,9 @@ class Evaluator:
     def _draw(self, prepared: Sequence[PreparedScene], number: int) -> Draw:
         """One clip of the base policy per scene, and what it took to make and read it."""
         started = time.process_time()
-        frames = self._models.imagine([scene.condition for scene in prepared], None, draw=number)
+        latents = self._models.imagine([scene.condition for scene in prepared], None, draw=number)
         generated = time.process_time()
-        positions = self._models.read_positions(frames)
+        positions = self._models.read_imagined(latents)
         read = time.process_time()
         return Draw(
             positions=positions,
@@ -156,7 +156,7 @@ class Evaluator:
             return execute_open_loop(prepared, RUNGS[rung].positions(prepared, self._models, adapter))
 
         def plan(conditions: Sequence[Condition]) -> Float[Tensor, "B T D"]:
-            return self._models.read_positions(self._models.imagine(conditions, adapter))
+            return self._models.read_imagined(self._models.imagine(conditions, adapter))
 
         return execute_clips(prepared, plan, execute_frames=self._settings.evaluation.execute_frames)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from eva_rl.config.align import AlignSettings
 from eva_rl.evaluation.pixels import to_pixels
-from eva_rl.idm.kinds import AnyIdm, open_idm
+from eva_rl.idm.kinds import AnyIdm, check_codec, open_idm, read_generated, read_recorded
 from eva_rl.records.adapter import AdapterWeights
 from eva_rl.records.condition import Condition, ConditionTensors
 from eva_rl.rl.sampler import GroupNoise, sample_groups
@@ -20,6 +20,7 @@ from eva_rl.world_model import WorldModel
 from eva_rl.world_model.adapter_io import write_adapter
 from eva_rl.world_model.guidance import guided_flow_velocity
 from eva_rl.world_model.lora import attach_adapter, reference_policy
+from eva_rl.world_model.part_hashes import hash_codec
 
 NOT_TRAINING = -1  # in place of a training step: evaluation noise never meets a training batch's
 
@@ -56,15 +57,16 @@ class EvaluationModels:
 
     @cached_property
     def idm(self) -> AnyIdm:
-        """The inverse dynamics model; refused if it was trained at another frame rate."""
+        """The inverse dynamics model; refused if made for another frame rate or codec."""
         idm = open_idm(self._idm_directory)
         idm.architecture.check_frame_period(self._settings.video.frame_period_s)
+        check_codec(idm, lambda: hash_codec(self._world_model_directory))
         return idm.to(self.world_model.device)
 
     @torch.no_grad()
     def imagine(
         self, conditions: Sequence[Condition], adapter: AdapterWeights | None, *, draw: int = 0
-    ) -> Float[Tensor, "B T 3 H W"]:
+    ) -> Float[Tensor, "B C F h w"]:
         """Imagines one clip per condition, deterministically, with the sampler's number of steps.
 
         The training sampler without its stochastic steps, so the flow's ODE in Euler steps. The initial noise
@@ -77,7 +79,7 @@ class EvaluationModels:
             draw: number of the clip among several of one condition; each has noise of its own.
 
         Returns:
-            Frames in [-1, 1].
+            Normalised latents.
         """
         model, sampling = self.world_model, self._settings.sampling
         tensors = model.encode_conditions(
@@ -99,7 +101,12 @@ class EvaluationModels:
                 noise_level=0.0,
                 free_frames=model.free_frames(noise.initial[:, 0]),
             )
-        return model.decode(torch.cat([group.final_latents for group in groups]))
+        return torch.cat([group.final_latents for group in groups])
+
+    @torch.no_grad()
+    def decode(self, latents: Float[Tensor, "B C F h w"]) -> Float[Tensor, "B T 3 H W"]:
+        """Frames in [-1, 1] of imagined clips."""
+        return self.world_model.decode(latents)
 
     @torch.no_grad()
     def round_trip(self, frames: Float[Tensor, "B T 3 H W"]) -> Float[Tensor, "B T 3 H W"]:
@@ -108,8 +115,20 @@ class EvaluationModels:
 
     @torch.no_grad()
     def read_positions(self, frames: Float[Tensor, "B T 3 H W"]) -> Float[Tensor, "B T D"]:
-        """Reads executable positions from frames in [-1, 1]; on the CPU, rad (grippers 0 or 1)."""
-        return self.idm.decode_positions(frames.to(self.world_model.device)).cpu()
+        """Reads executable positions from frames in [-1, 1]; on the CPU, rad (grippers 0 or 1).
+
+        A model that reads latents has the frames encoded first.
+        """
+
+        def encode(frames: Tensor) -> Tensor:
+            return self.world_model.encode_frames(to_pixels(frames))
+
+        return read_recorded(self.idm, frames.to(self.world_model.device), encode=encode).cpu()
+
+    @torch.no_grad()
+    def read_imagined(self, latents: Float[Tensor, "B C F h w"]) -> Float[Tensor, "B T D"]:
+        """The same from imagined clips, decoded only for a model that reads frames."""
+        return read_generated(self.idm, latents, decode=self.world_model.decode).cpu()
 
     def _noise(self, conditions: Sequence[Condition], tensors: ConditionTensors, *, draw: int) -> GroupNoise:
         """The initial noise with the given frames in place: groups of one, no stochastic step."""

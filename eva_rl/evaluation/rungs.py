@@ -79,7 +79,7 @@ def _read_round_trip(
 def _read_imagined_video(
     scenes: Sequence[PreparedScene], models: EvaluationModels, adapter: AdapterWeights | None
 ) -> Float[Tensor, "B T D"]:
-    return models.read_positions(models.imagine([scene.condition for scene in scenes], adapter))
+    return models.read_imagined(models.imagine([scene.condition for scene in scenes], adapter))
 
 
 def _real_frames(scenes: Sequence[PreparedScene]) -> Float[Tensor, "B T 3 H W"]:

@@ -85,7 +85,12 @@ def read_recorded(idm: AnyIdm, frames: Tensor, *, encode: Callable[[Tensor], Ten
         idm: of any kind.
         frames: [batch, frames, 3, height, width], in [-1, 1].
         encode: frames -> normalised latents; called only for a model that reads latents.
+
+    Raises:
+        ValueError: a model that reads latents cannot be given so many frames.
     """
+    if isinstance(idm, LatentIdm):
+        idm.architecture.check_num_frames(frames.shape[1])
     return idm.decode_positions(frames if idm.reads == "frames" else encode(frames))
 
 

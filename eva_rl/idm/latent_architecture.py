@@ -66,6 +66,20 @@ class LatentIdmArchitecture:
                 "resample the video or train another model"
             )
 
+    def check_num_frames(self, num_frames: int) -> None:
+        """Raises unless so many frames fill whole latent frames.
+
+        Raises:
+            ValueError: naming the nearest numbers that do.
+        """
+        group = self.frames_per_latent
+        if num_frames % group != 1 % group:
+            below = (num_frames - 1) // group * group + 1
+            raise ValueError(
+                f"a clip of {num_frames} frames does not fill whole latent frames of {group} behind the "
+                f"first; cut it to {below} frames"
+            )
+
     def check_codec(self, codec: str) -> None:
         """Raises unless latents come from the codec of training.
 

@@ -130,7 +130,7 @@ def test_only_a_model_that_reads_frames_has_latents_decoded_and_recorded_clips_s
         return clips
 
     converted: list[torch.Tensor] = []
-    other = torch.zeros(1)
+    other = torch.zeros(1, 7)
     expected = model.decode_positions(clips)
     if model.reads == "frames":
         assert torch.equal(read_recorded(model, clips, encode=convert), expected)

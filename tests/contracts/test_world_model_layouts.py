@@ -263,7 +263,7 @@ def test_evaluation_imagines_as_the_sampler_does(name, wan_directories, wan_cond
         overrides["sampling__history_guidance"] = 1.5
     settings, conditions = settings_for(**overrides), wan_conditions(name)
     models = EvaluationModels(settings, wan_directories(name), idm_directory="unused")
-    frames = models.imagine([item.condition for item in conditions], None)
+    frames = models.decode(models.imagine([item.condition for item in conditions], None))
     world_model = models.world_model
     seeds = [
         rollout_seed(0, NOT_TRAINING, condition_id=item.condition.condition_id, index=0)

@@ -1,15 +1,22 @@
 """The scorer on real models: what it needs to know travels with the rollouts."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
 import torch
 
+from eva_rl.actors.direct_rule import DirectRule
 from eva_rl.actors.evidence import EvidenceUnavailableError
 from eva_rl.actors.generator import Generator
+from eva_rl.actors.policy import open_policy
 from eva_rl.actors.scorer import Scorer
+from eva_rl.idm.kinds import open_idm
 from eva_rl.rewards.evidence import MissingEvidenceError
-from tests.tiny import tiny_settings
+from eva_rl.rewards.motion import JointMotion
+from eva_rl.world_model.lora import adapter_parameters
+from eva_rl.world_model.part_hashes import hash_codec
+from tests.tiny import save_tiny_latent_idm, tiny_settings
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +132,67 @@ def test_cells_are_given_when_credit_is_structured_even_by_a_group_that_abstains
     whole, refused = scorer.score(group, replace(group, final_latents=group.final_latents[:, :3]))
     assert whole.breakdown.cells.shape == refused.breakdown.cells.shape == (4, 2, 2)
     assert scorer_with(tiny_models, "{}").score(group)[0].breakdown.cells is None
+
+
+@pytest.fixture(scope="module")
+def latent_idm(tiny_models, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("latent_idm")
+    return save_tiny_latent_idm(directory, codec=hash_codec(tiny_models.world_model))
+
+
+def latent_scorer(models, idm, **settings):
+    return Scorer(tiny_settings(**settings), models.world_model, idm)
+
+
+def test_a_reader_of_latents_scores_without_a_codec_and_says_which_alarms_are_silent(
+    tiny_models, group, tmp_path, caplog
+):
+    without_codec = shutil.copytree(tiny_models.world_model, tmp_path / "world_model")
+    (without_codec / "vae" / "diffusion_pytorch_model.safetensors").unlink()
+    idm = save_tiny_latent_idm(tmp_path / "idm", codec=hash_codec(without_codec))
+    settings = {"reward__rerendered_per_group": 0, "algorithm__credit": "frames_and_arms"}
+    scorer = Scorer(tiny_settings(**settings), str(without_codec), idm)
+    assert "alarms frozen_video, vanished_arm and link_length_drift are silent" in caplog.text
+    (scored,) = scorer.score(in_a_scene(group))
+    positions = open_idm(idm).decode_positions(group.final_latents)
+    motion = JointMotion.from_positions(positions, 5.0)
+    is_gripper = torch.isin(torch.arange(14), torch.tensor((6, 13)))
+    torch.testing.assert_close(scored.path_lengths, motion.path_lengths(is_gripper))
+    assert set(scored.observations) == {"group_spread", "relative_path"}
+    assert scorer.arm_sites(group).shape == (2, 2)
+
+
+def test_terms_and_alarms_that_need_frames_decode_them_for_a_reader_of_latents(
+    tiny_models, latent_idm, group
+):
+    settings = {"reward__rerendered_per_group": 1, "reward__term_weights": "{cycle_consistency: 10.0}"}
+    scorer = latent_scorer(tiny_models, latent_idm, **settings)
+    (scored,) = scorer.score(in_a_scene(group))
+    assert (scored.breakdown.terms["cycle_consistency"] > 0).all()
+    assert scored.observations["frame_change"].isfinite().all()
+
+
+def test_latents_of_another_codec_are_refused_before_any_is_scored(tiny_models, latent_idm, tmp_path):
+    shutil.copytree(tiny_models.world_model, tmp_path / "other")
+    (tmp_path / "other" / "vae" / "note.txt").write_text("another codec")
+    with pytest.raises(ValueError, match="codec mismatch: the inverse dynamics model reads latents of"):
+        Scorer(tiny_settings(), str(tmp_path / "other"), latent_idm)
+    with pytest.raises(ValueError, match="codec mismatch"):
+        Scorer(tiny_settings(reward__judge=latent_idm), str(tmp_path / "other"), tiny_models.idm)
+
+
+def test_the_rewards_gradient_passes_a_reader_of_latents_alone(tiny_models, tiny_conditions, latent_idm):
+    settings = tiny_settings(
+        algorithm__loss="direct",
+        algorithm__kl_form="velocity",
+        sampling__shares_prefix="false",
+        sampling__antithetic="false",
+    )
+    world_model = open_policy(settings, tiny_models.world_model)
+    rule = DirectRule(settings, world_model, latent_idm)
+    rolled = Generator(settings, tiny_models.world_model).generate_group(tiny_conditions[0], 0)
+    world_model.codec.vae = None  # whoever decodes now fails
+    (loss,) = rule.losses([rolled], torch.zeros(1, 4), pass_index=0, network=world_model.transformer)
+    loss.loss.backward()
+    gradients = [weight.grad for _, weight in adapter_parameters(world_model.transformer)]
+    assert any(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)

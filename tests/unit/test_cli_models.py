@@ -13,9 +13,11 @@ from eva_rl.data.video_encoding import VideoWriter
 from eva_rl.data.whole_video import UnreadableVideoError, read_frames
 from eva_rl.idm.kinds import open_idm
 from eva_rl.world_model.adapter_io import export_adapter
+from eva_rl.world_model.latent_codec import LatentCodec
 from eva_rl.world_model.lora import adapter_parameters, attach_adapter
+from eva_rl.world_model.part_hashes import hash_codec
 from eva_rl.world_model.world_model import WorldModel
-from tests.tiny import NUM_FRAMES, SIZE
+from tests.tiny import NUM_FRAMES, SIZE, save_tiny_latent_idm
 from tests.unit.test_importing import HEAD_DIM, original_state
 
 
@@ -118,6 +120,31 @@ def test_decoding_a_file_is_decoding_its_frames(tmp_path, capsys):
     facts = json.loads((tmp_path / "actions.json").read_text())
     assert facts["dimensions"][5:8] == ["left_joint6", "left_gripper", "right_joint1"]
     assert facts["frame_rate_hz"] == 5
+
+
+def test_a_reader_of_latents_needs_the_world_model_that_encodes(tiny_models, tmp_path, capsys):
+    idm = save_tiny_latent_idm(tmp_path / "idm", codec=hash_codec(tiny_models.world_model))
+    frames = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), np.uint8)
+    np.save(tmp_path / "frames.npy", frames)
+    np.save(tmp_path / "odd.npy", frames[:7])
+    words = ("--idm", idm, "--out", tmp_path / "actions.npy", "--frame-rate", 5)
+    assert call("decode", tmp_path / "frames.npy", *words) == 2
+    assert "reads codec latents, not frames: give --world-model" in capsys.readouterr().err
+    assert call("decode", tmp_path / "odd.npy", *words, "--world-model", tiny_models.world_model) == 2
+    assert "odd.npy: a clip of 7 frames does not fill" in capsys.readouterr().err
+    assert call("decode", tmp_path / "frames.npy", *words, "--world-model", tiny_models.world_model) == 0
+    latents = LatentCodec.from_directory(tiny_models.world_model).encode_frames(
+        torch.from_numpy(frames)[None]
+    )
+    with torch.no_grad():
+        expected = open_idm(idm).decode_positions(latents)[0]
+    np.testing.assert_allclose(np.load(tmp_path / "actions.npy"), expected.numpy(), atol=1e-6)
+
+
+def test_an_imagined_clip_is_read_from_its_own_latents(image, tiny_models, tmp_path):
+    idm = save_tiny_latent_idm(tmp_path / "idm", codec=hash_codec(tiny_models.world_model))
+    assert rollout(image, tiny_models, tmp_path / "clip.mp4", "--idm", idm) == 0
+    assert np.load(tmp_path / "clip.npy").shape[1] == 14
 
 
 def test_a_video_brings_its_own_rate(tmp_path, capsys):

@@ -18,6 +18,8 @@ from eva_rl.world_model.adapter_io import read_adapter
 from eva_rl.world_model.codec_fit import fit_linear_patch_codec
 from eva_rl.world_model.creation import create_tiny_wan_directory
 from eva_rl.world_model.lora import attach_adapter
+from eva_rl.world_model.part_hashes import hash_codec
+from tests.tiny import save_tiny_latent_idm
 
 SIZE, NUM_FRAMES = 16, 21
 SETTINGS = AlignSettings.model_validate(
@@ -117,6 +119,17 @@ def test_rungs_that_read_video_execute_what_is_read(evaluator, rung):
     assert outcome.arm_rmse_rad > 0.1  # untrained networks read nonsense
     assert np.isfinite(outcome.reward)
     assert outcome.penalty == pytest.approx(sum(outcome.terms.values()), rel=1e-5)
+
+
+def test_a_reader_of_latents_climbs_the_same_ladder(directories, new_evaluator):
+    save_tiny_latent_idm(directories / "latent_idm", codec=hash_codec(directories / "world_model"))
+    evaluator = Evaluator(
+        SETTINGS, directories / "world_model", idm_directory=directories / "latent_idm", reward=REWARD
+    )
+    for rung in ("idm_on_real_video", "codec_round_trip", "world_model"):
+        (outcome,) = evaluator.evaluate_scenes(SCENES[:1], rung)
+        assert np.isfinite(outcome.reward)
+        assert outcome.arm_rmse_rad > 0.1  # untrained networks read nonsense
 
 
 def test_terms_that_need_the_scene_are_judged_in_it_and_the_one_that_needs_a_video_is_left_out(directories):

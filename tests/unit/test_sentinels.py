@@ -11,6 +11,7 @@ from torch.nn import functional
 from eva_rl import pretrained
 from eva_rl.actors.group_observer import GroupObserver
 from eva_rl.actors.reward_setup import reward_of
+from eva_rl.actors.rollout_clips import RolloutClips
 from eva_rl.actors.scene_view import SceneView
 from eva_rl.config.align import AlignSettings
 from eva_rl.config.reward import RewardSettings
@@ -81,7 +82,7 @@ def scores_of(step, settings, idm, *, fault=lambda frames, scene: frames, misrea
         positions = idm.decode_positions(frames)
         positions[:, FAULT_FROM:, ARMS] += misreading
         observations = observer.observe(
-            frames,
+            RolloutClips(torch.empty(0), decode=lambda _, frames=frames: frames),
             positions,
             view=SceneView(scene),
             reward=reward,
