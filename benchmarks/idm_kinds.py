@@ -50,7 +50,8 @@ def main(words: Sequence[str]) -> None:
         train_all(arguments)
     from benchmarks.idm_reading import measure_all
 
-    measure_all(arguments, models={name: model_directory(arguments, *name) for name in names(arguments)})
+    models = {name: model_directory(arguments, *name) / "model" for name in names(arguments)}
+    measure_all(arguments, models=models)
 
 
 def names(arguments: argparse.Namespace) -> list[tuple[str, int]]:

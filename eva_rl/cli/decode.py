@@ -91,22 +91,21 @@ def _read(idm: Any, frames: Any, arguments: argparse.Namespace) -> Any:
     from eva_rl.world_model.part_hashes import hash_codec
 
     directory = arguments.world_model
-    if idm.reads == "latents" and directory is None:
+    pictures = frames.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    if idm.reads == "frames":
+        if directory is not None:
+            raise ValueError(
+                f"--world-model {directory} has nothing to encode: the model reads frames; leave it out"
+            )
+        return idm.decode_positions(pictures[None])
+    if directory is None:
         raise ValueError(
             f"{arguments.idm} reads codec latents, not frames: give --world-model, the pipeline directory "
             "whose codec it was trained on"
         )
-    if idm.reads == "frames" and directory is not None:
-        raise ValueError(
-            f"--world-model {directory} has nothing to encode: this model reads frames; leave it out"
-        )
     check_codec(idm, lambda: hash_codec(directory))
-    pictures = frames.permute(0, 3, 1, 2).float() / 127.5 - 1.0
-    return read_recorded(
-        idm,
-        pictures[None],
-        encode=lambda _: LatentCodec.from_directory(directory).encode_frames(frames[None]),
-    )
+    codec = LatentCodec.from_directory(directory)
+    return read_recorded(idm, pictures[None], encode=lambda _: codec.encode_frames(frames[None]))
 
 
 def _names(embodiment: Any) -> list[str]:
