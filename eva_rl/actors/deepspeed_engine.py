@@ -95,10 +95,14 @@ def _float32_layers(network: nn.Module) -> list[tuple[nn.Parameter, torch.Tensor
 
 
 @contextmanager
-def whole_parameters(engine: Any) -> Iterator[None]:
+def whole_parameters(engine: Any, *, writes: bool = False) -> Iterator[None]:
     """Makes the adapter's tensors whole on every rank while ZeRO-3 keeps them in pieces.
 
     A collective: every rank enters it.
+
+    Args:
+        engine: DeepSpeed's.
+        writes: what is written inside stays, where all ranks write the same.
     """
     import deepspeed
 
@@ -106,7 +110,7 @@ def whole_parameters(engine: Any) -> Iterator[None]:
         yield
         return
     parameters = [parameter for parameter in engine.module.parameters() if parameter.requires_grad]
-    with deepspeed.zero.GatheredParameters(parameters):
+    with deepspeed.zero.GatheredParameters(parameters, modifier_rank=0 if writes else None):
         yield
 
 

@@ -5,30 +5,30 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
 
 import ray
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from eva_rl.actors.adapter_averages import AdapterAverages
 from eva_rl.actors.anchor import anchor_loss
 from eva_rl.actors.deepspeed_engine import Rendezvous, mean_over_ranks, start_engine, whole_parameters
+from eva_rl.actors.learner_state import LearnerState, write_export
 from eva_rl.actors.learning_rules import learning_rule
+from eva_rl.actors.optimizer_state import gather_optimizer, scatter_optimizer
 from eva_rl.actors.policy import open_policy
+from eva_rl.checkpoints.folder import Folder
 from eva_rl.config.align import AlignSettings
 from eva_rl.records.adapter import AdapterVersion, AdapterWeights, LearnerUpdate
 from eva_rl.records.calibration import Calibration
 from eva_rl.records.rollout import RolloutGroup
 from eva_rl.rl.group_loss import GroupLoss
 from eva_rl.world_model.adapter_io import borrowed_adapter, export_adapter, read_adapter
+from eva_rl.world_model.lora import adapter_parameters
 from eva_rl.world_model.two_experts import TwoExperts
 from eva_rl.world_model.world_model import WorldModel
-
-_ENGINE_TAG = "deepspeed"
-_AVERAGES_FILE = "averages.safetensors"
 
 
 class UnknownPolicyError(RuntimeError):
@@ -114,21 +114,35 @@ class Learner:
         with whole_parameters(self._engine):
             return self._as_weights(self._averages.deployed)
 
-    def save(self, directory: str) -> None:
-        """Writes this rank's optimiser and adapter state; rank 0 also exports the adapter for diffusers."""
-        state = {"training_step": self._training_step, "known": self._known}
-        self._engine.save_checkpoint(
-            directory, _ENGINE_TAG, client_state=state, exclude_frozen_parameters=True
-        )
-        if self._is_first:
-            save_file(self._averages.state(), Path(directory) / _AVERAGES_FILE)
-        self.export(str(Path(directory) / "adapter"))
+    def save(self, folder: Folder) -> dict[str, str] | None:
+        """Writes the learner's whole state and the adapter for diffusers; a collective.
 
-    def load(self, directory: str) -> None:
-        """Restores what `save` wrote."""
-        _, state = self._engine.load_checkpoint(directory, _ENGINE_TAG, load_module_strict=False)
-        self._training_step, self._known = state["training_step"], state["known"]
-        self._averages.restore(load_file(Path(directory) / _AVERAGES_FILE))
+        Returns:
+            SHA-256 of every file written, on rank 0; None on every other.
+
+        Raises:
+            OSError: on rank 0: the disk is full, or the store does not answer.
+        """
+        optimizer = gather_optimizer(self._engine, adapter_parameters(self._world_model.transformer))
+        state = LearnerState(
+            training_step=self._training_step,
+            known=tuple(self._known),
+            optimizer=optimizer,
+            averages=self._averages.state(),
+        )
+        with whole_parameters(self._engine):
+            if not self._is_first:
+                return None
+            with self._adapter(self._averages.deployed):
+                export = partial(export_adapter, self._world_model.transformer)
+                return state.write(folder) | write_export(folder, export)
+
+    def load(self, folder: Folder) -> None:
+        """Restores what `save` wrote, on any number of ranks and with any ZeRO stage; a collective."""
+        state = LearnerState.read(folder)
+        self._training_step, self._known = state.training_step, list(state.known)
+        self._averages.restore(state.averages)
+        scatter_optimizer(self._engine, adapter_parameters(self._world_model.transformer), state.optimizer)
 
     def export(self, directory: str) -> None:
         """Writes the deployed adapter for `pipe.load_lora_weights`; rank 0 writes, all ranks take part."""

@@ -10,6 +10,7 @@ from ray import ObjectRef
 from torch import Tensor
 
 from eva_rl.actors.deepspeed_engine import Rendezvous
+from eva_rl.checkpoints.folder import Folder
 from eva_rl.records.adapter import AdapterWeights, LearnerUpdate
 from eva_rl.records.calibration import Calibration
 
@@ -53,13 +54,13 @@ class LearnerGroup:
         """The adapter to evaluate: the moving average where there is one, or the newest."""
         return ray.get([rank.deployed.remote() for rank in self._ranks])[0]
 
-    def save(self, directory: Path) -> None:
-        """Writes the state of every rank into the directory, which all ranks must see."""
-        ray.get([rank.save.remote(str(directory)) for rank in self._ranks])
+    def save(self, folder: Folder) -> dict[str, str]:
+        """Writes the whole state to a folder that all ranks see; returns the SHA-256 of every file."""
+        return ray.get([rank.save.remote(folder) for rank in self._ranks])[0]
 
-    def load(self, directory: Path) -> None:
-        """Restores what `save` wrote, with the same number of ranks."""
-        ray.get([rank.load.remote(str(directory)) for rank in self._ranks])
+    def load(self, folder: Folder) -> None:
+        """Restores what `save` wrote, whatever number of ranks wrote it."""
+        ray.get([rank.load.remote(folder) for rank in self._ranks])
 
     def export(self, directory: Path) -> None:
         """Writes the adapter for `pipe.load_lora_weights`."""

@@ -110,6 +110,7 @@ class Scorer:
             scoring_s=time.perf_counter() - started,
             generation_cpu_s=group.generation_cpu_s,
             scoring_cpu_s=time.process_time() - started_cpu,
+            latent_hashes=group.latent_hashes(),
         )
 
     def _verdict(self, group: RolloutGroup) -> Verdict:

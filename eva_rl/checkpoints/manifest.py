@@ -2,52 +2,80 @@
 
 import hashlib
 import json
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
+from eva_rl.checkpoints.folder import Folder
+
 MANIFEST = "manifest.json"
+FORMAT = 2
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint that is missing, incomplete or altered; the message names the file."""
+    """A checkpoint that is missing, incomplete or altered; the message names the file or entry."""
 
 
-def write_manifest(directory: Path, state: dict[str, Any]) -> None:
-    """Writes `manifest.json`: the driver's state and the SHA-256 of every file.
+def write_manifest(folder: Folder, state: Mapping[str, Any], files: Mapping[str, str]) -> None:
+    """Writes `manifest.json`, which makes the checkpoint one: it is written last.
 
     Args:
-        directory: the checkpoint, complete but for its manifest.
+        folder: the checkpoint's directory, complete but for its manifest.
         state: JSON-serialisable state of the run at this training step.
-    """
-    files = {str(file.relative_to(directory)): _sha256(file) for file in _files(directory)}
-    (directory / MANIFEST).write_text(json.dumps({"state": state, "files": files}, indent=1, sort_keys=True))
-
-
-def read_manifest(directory: Path) -> dict[str, Any]:
-    """The driver's state, after every file has been checked against its hash.
+        files: SHA-256 of every file, by its relative name, as its writer computed it.
 
     Raises:
-        CheckpointError: naming the first file that is missing or differs.
+        OSError: the disk is full, or the store does not answer.
     """
-    try:
-        manifest = json.loads((directory / MANIFEST).read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise CheckpointError(
-            f"{directory / MANIFEST} cannot be read ({error}); choose another checkpoint"
-        ) from None
+    seals = {name: _sha256(value) for name, value in state.items()} | {"files": _sha256(files)}
+    content = {"format": FORMAT, "state": state, "files": files, "seals": seals}
+    folder.write(MANIFEST, json.dumps(content, indent=1, sort_keys=True).encode())
+
+
+def read_state(folder: Folder) -> dict[str, Any]:
+    """The driver's state, with every entry checked against its seal; files are not looked at.
+
+    Raises:
+        CheckpointError: naming the first entry that was altered.
+    """
+    return _read(folder)["state"]
+
+
+def read_manifest(folder: Folder) -> dict[str, Any]:
+    """The driver's state, after every entry and every file has been checked against its hash.
+
+    Raises:
+        CheckpointError: naming the first entry or file that is missing or differs.
+    """
+    manifest = _read(folder)
     for name, expected in sorted(manifest["files"].items()):
-        file = directory / name
-        if not file.is_file():
-            raise CheckpointError(f"{file} is missing from the checkpoint; choose another checkpoint")
-        if _sha256(file) != expected:
-            raise CheckpointError(f"{file} differs from what was saved; choose another checkpoint")
+        try:
+            content = folder.read(name)
+        except OSError:
+            raise CheckpointError(
+                f"{folder}/{name} is missing from the checkpoint; choose another checkpoint"
+            ) from None
+        if hashlib.sha256(content).hexdigest() != expected:
+            raise CheckpointError(f"{folder}/{name} differs from what was saved; choose another checkpoint")
     return manifest["state"]
 
 
-def _files(directory: Path) -> list[Path]:
-    return sorted(file for file in directory.rglob("*") if file.is_file() and file.name != MANIFEST)
+def _read(folder: Folder) -> dict[str, Any]:
+    file = f"{folder}/{MANIFEST}"
+    try:
+        manifest = json.loads(folder.read(MANIFEST))
+        version, state, seals = manifest["format"], manifest["state"], manifest["seals"]
+        sealed = {**state, "files": manifest["files"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{file} cannot be read ({error!r}); choose another checkpoint") from None
+    if version != FORMAT:
+        raise CheckpointError(f"{file} has format {version}, this version reads format {FORMAT}")
+    for name in sorted({*sealed, *seals}):
+        if name not in sealed or seals.get(name) != _sha256(sealed[name]):
+            raise CheckpointError(
+                f"{file}: the entry {name!r} differs from what was saved; choose another checkpoint"
+            )
+    return manifest
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,87 +1,92 @@
-"""Numbered checkpoints in a run directory: atomic, verified, limited in number."""
+"""Numbered checkpoints in one directory: atomic, verified, limited in number."""
 
-import os
 import re
-import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eva_rl.checkpoints.manifest import CheckpointError, read_manifest, write_manifest
+from eva_rl.checkpoints.folder import Folder
+from eva_rl.checkpoints.manifest import (
+    MANIFEST,
+    CheckpointError,
+    read_manifest,
+    read_state,
+    write_manifest,
+)
+from eva_rl.checkpoints.retention import METRICS, Retention
 
-_NAME = re.compile(r"step_(\d{6})")
+_NAME = re.compile(r"step_(\d{6,})")
 
 
 class CheckpointStore:
-    """Checkpoints `step_000020`, `step_000040`, … under one directory.
+    """Checkpoints `step_000020`, `step_000040`, … under one directory, on disk or in an object store.
 
-    A checkpoint is written into a directory that starts with a dot and renamed when complete, so a
-    process killed at any instant leaves either the whole checkpoint or none.
+    A checkpoint is there when its manifest is, which is written last and removed first. So a process killed
+    at any instant leaves the whole checkpoint or none, also on stores that cannot rename.
+
+    Args:
+        directory: a local path, or a folder on any file system.
+        keep: which checkpoints stay; a number keeps that many of the newest.
     """
 
-    def __init__(self, directory: Path, *, keep: int) -> None:
-        self.directory = directory
-        self.keep = keep
+    def __init__(self, directory: Path | str | Folder, *, keep: int | Retention) -> None:
+        self.folder = directory if isinstance(directory, Folder) else Folder.local(directory)
+        self._retention = Retention(num_newest=keep) if isinstance(keep, int) else keep
 
-    def begin(self, training_step: int) -> Path:
+    def begin(self, training_step: int) -> Folder:
         """An empty directory to write the checkpoint of `training_step` into."""
-        unfinished = self._unfinished(training_step)
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        return unfinished
+        self._discard(training_step)
+        return self._of(training_step)
 
-    def commit(self, training_step: int, state: dict[str, Any]) -> Path:
-        """Hashes, makes durable and publishes what was written; drops the oldest beyond `keep`."""
-        unfinished, final = self._unfinished(training_step), self._final(training_step)
-        write_manifest(unfinished, state)
-        for file in unfinished.rglob("*"):
-            if file.is_file():
-                _flush_to_disk(file)
-        self._discard(final)
-        os.replace(unfinished, final)
-        _flush_to_disk(self.directory)
-        for old in self.training_steps()[: -self.keep]:
-            self._discard(self._final(old))
-        return final
+    def commit(self, training_step: int, state: Mapping[str, Any], files: Mapping[str, str]) -> Folder:
+        """Publishes what was written, then removes the checkpoints that need not stay.
+
+        Args:
+            training_step: as given to `begin`.
+            state: JSON-serialisable state of the run.
+            files: SHA-256 of every file that was written.
+        """
+        folder = self._of(training_step)
+        write_manifest(folder, state, files)
+        for step in self._retention.superfluous({step: self._value(step) for step in self.training_steps()}):
+            self._discard(step)
+        return folder
+
+    def abandon(self, training_step: int) -> None:
+        """Removes what was written of a checkpoint that could not be completed."""
+        self._of(training_step).remove()
 
     def training_steps(self) -> list[int]:
         """Training steps that have a complete checkpoint, ascending."""
-        if not self.directory.is_dir():
-            return []
-        matches = (_NAME.fullmatch(entry.name) for entry in self.directory.iterdir())
+        parts = [name.split("/") for name in self.folder.names()]
+        matches = [_NAME.fullmatch(part[0]) for part in parts if len(part) == 2 and part[1] == MANIFEST]
         return sorted(int(match[1]) for match in matches if match)
 
-    def read(self, training_step: int) -> tuple[Path, dict[str, Any]]:
+    def read(self, training_step: int) -> tuple[Folder, dict[str, Any]]:
         """Directory and driver state of one checkpoint, verified.
 
         Raises:
-            CheckpointError: when it does not exist or a file is missing or altered.
+            CheckpointError: when it does not exist, or an entry or file is missing or altered.
         """
-        directory = self._final(training_step)
-        if not directory.is_dir():
+        if training_step not in (steps := self.training_steps()):
             raise CheckpointError(
-                f"{self.directory} has no checkpoint of training step {training_step}; "
-                f"it has {self.training_steps()}"
+                f"{self.folder} has no checkpoint of training step {training_step}; it has {steps}"
             )
-        return directory, read_manifest(directory)
+        folder = self._of(training_step)
+        return folder, read_manifest(folder)
 
-    def _discard(self, checkpoint: Path) -> None:
-        """Removes a checkpoint at once from sight, then from disk: a half-removed one must not be found."""
-        if checkpoint.is_dir():
-            hidden = checkpoint.with_name(f".discarded_{checkpoint.name}")
-            shutil.rmtree(hidden, ignore_errors=True)
-            os.replace(checkpoint, hidden)
-            shutil.rmtree(hidden)
+    def _value(self, training_step: int) -> float | None:
+        """What the checkpoint is ranked by; one that cannot be read is never best."""
+        try:
+            return read_state(self._of(training_step)).get(METRICS, {}).get(self._retention.metric)
+        except CheckpointError:
+            return None
 
-    def _final(self, training_step: int) -> Path:
-        return self.directory / f"step_{training_step:06d}"
+    def _discard(self, training_step: int) -> None:
+        """Removes a checkpoint at once from sight, then the rest: a half-removed one must not be found."""
+        folder = self._of(training_step)
+        folder.remove_file(MANIFEST)
+        folder.remove()
 
-    def _unfinished(self, training_step: int) -> Path:
-        return self.directory / f".unfinished_{training_step:06d}"
-
-
-def _flush_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def _of(self, training_step: int) -> Folder:
+        return self.folder / f"step_{training_step:06d}"

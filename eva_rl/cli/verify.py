@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from eva_rl.checkpoints.folder import Folder
 from eva_rl.checkpoints.manifest import CheckpointError, read_manifest
 
 PURPOSE = "Check every file of a checkpoint against its hash; name the first that is missing or altered."
@@ -17,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints what was verified, or the first difference."""
     try:
-        state = read_manifest(arguments.checkpoint)
+        state = read_manifest(Folder.local(arguments.checkpoint))
     except CheckpointError as error:
         sys.stderr.write(f"eva-rl verify: {error}\n")
         return 1

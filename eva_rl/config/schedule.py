@@ -1,5 +1,7 @@
 """How long an alignment runs, and how far ahead."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from eva_rl.config.section import Section
@@ -16,4 +18,30 @@ class ScheduleSettings(Section):
         "Batch k is always made by policy max(0, k - rollouts_ahead).",
     )
     checkpoint_every_steps: int = Field(default=20, ge=1, description="Training steps between checkpoints.")
+    checkpoint_directory: str | None = Field(
+        default=None,
+        description="Directory or URI (s3://, gs://, hdfs://) of the checkpoints; all machines must see it. "
+        "Default: checkpoints/ in the run directory.",
+    )
     keep_checkpoints: int = Field(default=3, ge=1, description="Newest checkpoints that are kept.")
+    keep_best_checkpoints: int = Field(
+        default=0, ge=0, description="Checkpoints that are kept beside them, the best by best_metric."
+    )
+    best_metric: str = Field(
+        default="reward/mean", description="Metric of the training step that ends with the checkpoint."
+    )
+    best_is: Literal["higher", "lower"] = Field(
+        default="higher", description="Which end of best_metric is better."
+    )
+    deadline_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds after the start of training at which the machines are taken away: every "
+        "training step is saved once less is left than the longest step and the longest save took together.",
+    )
+    max_failed_saves: int = Field(
+        default=2,
+        ge=0,
+        description="Checkpoints in a row that may fail to be written, as on a full disk, before the run "
+        "ends.",
+    )

@@ -11,6 +11,7 @@ from eva_rl.driver.credit import CreditAssignment
 from eva_rl.driver.failure_budget import check_failure_budget
 from eva_rl.driver.progress import StageProgress
 from eva_rl.driver.run_state import RunState
+from eva_rl.driver.saving import Saving
 from eva_rl.driver.step_metrics import describe, measure_step
 from eva_rl.metrics.sinks import MetricSinks
 
@@ -40,6 +41,7 @@ def align(
     """
     num_training_steps, ahead = settings.schedule.num_training_steps, settings.schedule.rollouts_ahead
     credit = CreditAssignment(settings, state.calibration)
+    saving = Saving(settings.schedule, warn=progress.warn)
     pending: deque[PendingBatch] = deque()
     for batch_index, weights in state.policies_in_flight(ahead, num_training_steps):
         roles.generators.write_adapter(weights)
@@ -59,7 +61,7 @@ def align(
         learned = time.perf_counter()
 
         roles.generators.write_adapter(update.weights)
-        state.advance(update.weights)
+        state.advance(update.weights, scores.groups)
         synced = time.perf_counter()
 
         if (following := training_step + 1 + ahead) < num_training_steps:
@@ -70,5 +72,4 @@ def align(
         )
         sinks.write(training_step, row | state.watch.metrics())
         progress.advance(note=describe(row))
-        if state.training_step % settings.schedule.checkpoint_every_steps == 0:
-            state.save(roles.learner)
+        saving.after_step(state, roles.learner, row)

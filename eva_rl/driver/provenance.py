@@ -15,7 +15,7 @@ from eva_rl.config.section import ConfigError
 from eva_rl.driver.run_directory import write_whole
 
 MODEL_ROLES = ("world_model", "idm")
-CONTINUATION = ("command", "commit", "started", "versions", "hardware")
+CONTINUATION = ("command", "commit", "sources", "started", "versions", "hardware")
 """Facts that every continuation of a run adds."""
 
 _PACKAGES = ("eva-rl", "ray", "torch", "diffusers", "peft", "deepspeed", "transformers", "numpy", "mujoco")
@@ -31,7 +31,7 @@ def describe_run(*, seed: int, model_directories: dict[str, Path]) -> dict[str, 
     return {
         "command": " ".join([Path(sys.executable).name, *sys.argv]),
         "seed": seed,
-        "commit": _commit(),
+        **code_version(),
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "versions": {name: version for name in _PACKAGES if (version := _version(name))},
         "hardware": _hardware(),
@@ -80,6 +80,16 @@ def hash_directory(directory: Path) -> str:
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:16]
+
+
+def code_version() -> dict[str, str]:
+    """The commit, and a hash of the source files as they are: it tells changes that were not committed."""
+    package = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for file in sorted(package.rglob("*.py")):
+        digest.update(str(file.relative_to(package)).encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return {"commit": _commit(), "sources": digest.hexdigest()[:16]}
 
 
 def _commit() -> str:

@@ -8,17 +8,19 @@ from pathlib import Path
 from eva_rl import pretrained
 from eva_rl.actors.reward_setup import reward_of
 from eva_rl.actors.roles import Roles, start_roles
-from eva_rl.checkpoints.store import CheckpointStore
 from eva_rl.config.align import AlignSettings
 from eva_rl.driver.align import align
 from eva_rl.driver.calibration import RemoteRollouts, calibrate, calibration_as_data
 from eva_rl.driver.condition_schedule import ConditionSchedule
 from eva_rl.driver.condition_stage import load_conditions
 from eva_rl.driver.evaluation_stage import EvaluationStage
+from eva_rl.driver.ledger import Ledger
 from eva_rl.driver.progress import RunProgress, StageProgress
 from eva_rl.driver.provenance import describe_run, record_start, update_provenance
 from eva_rl.driver.run_directory import FINISHED, RunDirectory
+from eva_rl.driver.run_facts import RunFacts
 from eva_rl.driver.run_state import RunState
+from eva_rl.driver.saving import open_store
 from eva_rl.driver.sentinel_watch import SentinelWatch
 from eva_rl.driver.stages import AFTER, ALIGN, BEFORE, ENCODE, LADDER, START
 from eva_rl.evaluation.comparison import compare, compare_tasks, comparison_as_data
@@ -91,15 +93,18 @@ def _open_state(
     settings: AlignSettings, directory: RunDirectory, roles: Roles, schedule: ConditionSchedule
 ) -> RunState:
     """The untouched policy with a calibrated reward, or the newest checkpoint of a resumed run."""
-    store = CheckpointStore(directory.checkpoints, keep=settings.schedule.keep_checkpoints)
+    store = open_store(settings, directory.checkpoints)
     initial = roles.learner.join()
     ahead, watch = settings.schedule.rollouts_ahead, SentinelWatch(settings.reward)
-    if directory.continues and store.training_steps():
-        state = RunState.restore(store, roles.learner, rollouts_ahead=ahead, watch=watch)
+    booked = {"ledger": Ledger(directory.ledger), "facts": RunFacts.of(settings, schedule)}
+    if settings.run.resume and store.training_steps():
+        state = RunState.restore(store, roles.learner, rollouts_ahead=ahead, watch=watch, **booked)
     else:
-        rollouts = RemoteRollouts(roles, schedule)
-        calibration = calibrate(settings, rollouts, schedule.batch(0)[0])
-        state = RunState(store, rollouts_ahead=ahead, initial=initial, calibration=calibration, watch=watch)
+        calibration = calibrate(settings, RemoteRollouts(roles, schedule), schedule.batch(0)[0])
+        state = RunState(
+            store, rollouts_ahead=ahead, initial=initial, calibration=calibration, watch=watch, **booked
+        )
+        state.save(roles.learner)  # so that a lost learner can be restored at any time
     roles.prepare(state.calibration)
     return state
 

@@ -45,6 +45,11 @@ class RunDirectory:
         return self.path / "metrics.jsonl"
 
     @property
+    def ledger(self) -> Path:
+        """What was trained on: one JSON object per training step."""
+        return self.path / "ledger.jsonl"
+
+    @property
     def tensorboard(self) -> Path:
         """TensorBoard event files."""
         return self.path / "tensorboard"
@@ -126,7 +131,7 @@ def open_run_directory(settings: AlignSettings) -> RunDirectory:
     if not directory.continues:
         write_whole(directory.settings, yaml.safe_dump(settings_as_data(settings), sort_keys=False))
         return directory
-    changes = changed_settings(yaml.safe_load(directory.settings.read_text()), settings)
+    changes = changed_settings(yaml.safe_load(directory.settings.read_text()), settings_as_data(settings))
     if changes:
         raise ConfigError(
             [

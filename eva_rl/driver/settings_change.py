@@ -54,16 +54,18 @@ def differences(
     return [pair for pair in pairs if pair.then != pair.now]
 
 
-def changed_settings(then: Mapping[str, Mapping[str, Any]], settings: AlignSettings) -> list[SettingChange]:
+def changed_settings(
+    then: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]
+) -> list[SettingChange]:
     """The changes that would make a resumed run another run; `MAY_CHANGE` says which would not.
 
     Args:
         then: what the run started with, as `settings_as_data` gave it.
-        settings: what it is to continue with.
+        now: what it is to continue with.
     """
     return [
         change
-        for change in differences(then, settings_as_data(settings))
+        for change in differences(then, now)
         if change.name not in MAY_CHANGE and change.name.partition(".")[0] not in MAY_CHANGE
     ]
 
@@ -77,12 +79,24 @@ MAY_CHANGE = (
     "scorers.count",
     "scorers.num_cpus",
     "scorers.num_gpus",
+    "learner.num_ranks",
+    "learner.zero_stage",
+    "learner.offloads_optimizer",
     "learner.num_cpus",
     "learner.num_gpus",
     "evaluation.num_evaluators",
     "evaluation.num_cpus",
     "evaluation.num_gpus",
     "schedule.checkpoint_every_steps",
+    "schedule.checkpoint_directory",
     "schedule.keep_checkpoints",
+    "schedule.keep_best_checkpoints",
+    "schedule.best_metric",
+    "schedule.best_is",
+    "schedule.deadline_s",
+    "schedule.max_failed_saves",
 )
-"""Sections and settings that say where a run computes and what it keeps, not what comes out."""
+"""Sections and settings that say where a run computes and what it keeps.
+
+They do not change what comes out, but for the rounding of sums that another number of learner ranks makes.
+"""

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -102,7 +103,7 @@ def _of_run(trained: RunDirectory, now: AlignSettings) -> TrainedPolicy:
     directory, training_step = trained.adapter, then["schedule"]["num_training_steps"]
     if not directory.is_dir():
         checkpoint, saved = newest_checkpoint(CheckpointStore(trained.checkpoints, keep=1))
-        directory, training_step = checkpoint / trained.adapter.name, saved["training_step"]
+        directory, training_step = Path(checkpoint.path) / trained.adapter.name, saved["training_step"]
     adapter = AdapterSettings.model_validate(then["adapter"] | {"directory": directory})
     return TrainedPolicy(
         adapter=adapter,

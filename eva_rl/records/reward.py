@@ -53,6 +53,7 @@ class ScoredGroup:
         observations: what the sentinels watch, per member; NaN where it was not looked at.
         generation_cpu_s: CPU-seconds of the generator, which other load does not stretch.
         scoring_cpu_s: CPU-seconds of the scorer.
+        latent_hashes: names what was judged: 16 hex digits of the SHA-256 of each member's final latents.
     """
 
     condition_id: str
@@ -65,3 +66,4 @@ class ScoredGroup:
     observations: Mapping[str, Float[Tensor, " members"]] = field(default_factory=dict)
     generation_cpu_s: float = 0.0
     scoring_cpu_s: float = 0.0
+    latent_hashes: tuple[str, ...] = ()

@@ -1,5 +1,6 @@
 """Generated videos with all that is needed to learn from them."""
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -96,3 +97,8 @@ class RolloutGroup:
     def condition_id(self) -> str:
         """Identity of the condition."""
         return self.condition.condition.condition_id
+
+    def latent_hashes(self) -> tuple[str, ...]:
+        """First 16 hex digits of the SHA-256 of every member's final latents, as float32."""
+        members = self.final_latents.detach().float().cpu().contiguous().numpy()
+        return tuple(hashlib.sha256(member.tobytes()).hexdigest()[:16] for member in members)

@@ -116,7 +116,7 @@ def test_the_moving_average_is_loaded_and_not_the_last_adapter(finished_run, tin
     assert policy is not None
     loaded = load_policy(settings.as_run().model_copy(update={"adapter": policy.adapter}), policy)
     checkpoint, saved = CheckpointStore(finished_run / "checkpoints", keep=1).read(2)
-    average = load_file(checkpoint / "averages.safetensors")["deployed"]
+    average = load_file(Path(checkpoint.path) / "averages.safetensors")["deployed"]
     assert np.array_equal(loaded.values, average)
     assert loaded.version.content_hash != saved["policies"]["2"]
 

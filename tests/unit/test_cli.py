@@ -1,6 +1,7 @@
 """The console command, called as a user calls it."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,8 +66,8 @@ def test_a_missing_file_or_robot_is_named(tmp_path, capsys):
 
 def test_verify_tells_a_whole_checkpoint_from_an_altered_one(tmp_path, capsys):
     store = CheckpointStore(tmp_path, keep=1)
-    (store.begin(5) / "adapter.bin").write_bytes(b"weights")
-    checkpoint = store.commit(5, {"training_step": 5})
+    files = {"adapter.bin": store.begin(5).write("adapter.bin", b"weights")}
+    checkpoint = Path(store.commit(5, {"training_step": 5}, files).path)
     assert call("verify", checkpoint) == 0
     (checkpoint / "adapter.bin").write_bytes(b"Weights")
     assert call("verify", checkpoint) == 1
