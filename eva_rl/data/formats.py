@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eva_rl.data import robotwin_legacy, robotwin_v1
+from eva_rl.data.containment import inside
 from eva_rl.data.damage import DamagedEpisodeError, damage_named
 from eva_rl.data.hdf5_files import open_hdf5
 from eva_rl.data.lerobot_dataset import LeRobotDataset, load_dataset
@@ -103,6 +104,7 @@ def open_container(ref: EpisodeRef) -> Iterator[Container]:
     Raises:
         DamagedEpisodeError: it is missing or damaged.
     """
+    inside(ref.path, ref.root)
     if ref.index is not None:
         yield load_dataset(ref.path)
         return

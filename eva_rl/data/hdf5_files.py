@@ -7,6 +7,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5l
 from numpy.typing import NDArray
 
 from eva_rl.data.damage import DamagedEpisodeError, damage_named
@@ -61,10 +62,10 @@ def whole_file(file: h5py.File, location: str) -> tuple[ByteRange, ...]:
 
 
 def has(file: h5py.File, name: str) -> bool:
-    """Whether a file has something of that name that can be opened."""
+    """Whether a file has something of that name that can be opened, and lies in the file itself."""
     try:
-        return name in file
-    except (RuntimeError, ValueError):  # a damaged group
+        return _link_on(file, name) is None and name in file
+    except (RuntimeError, ValueError, KeyError):  # a damaged group
         return False
 
 
@@ -72,18 +73,38 @@ def array(file: h5py.File, name: str, location: str) -> NDArray[Any]:
     """Reads a dataset.
 
     Raises:
-        DamagedEpisodeError: there is none of that name, or it cannot be as large as it says.
+        DamagedEpisodeError: there is none of that name, it cannot be as large as it says, or its numbers lie
+            in another file.
     """
+    if link := _link_on(file, name):
+        raise DamagedEpisodeError(location, f"{link} is a link; only what lies in the file itself is read")
     dataset = file.get(name)
     if not isinstance(dataset, h5py.Dataset):
         raise DamagedEpisodeError(location, f"has no dataset {name}{_neighbours(file, name)}")
-    ratio = LARGEST_COMPRESSION if dataset.id.get_create_plist().get_nfilters() else 1
+    layout = dataset.id.get_create_plist()
+    if layout.get_external_count() or layout.get_layout() == h5py.h5d.VIRTUAL:
+        raise DamagedEpisodeError(
+            location, f"{name} takes its numbers out of another file, which is not read"
+        )
+    ratio = LARGEST_COMPRESSION if layout.get_nfilters() else 1
     # HDF5 would try to read what a damaged shape claims, for hours.
     if dataset.nbytes > ratio * file.id.get_filesize():
         raise DamagedEpisodeError(
             location, f"{name} claims to be {list(dataset.shape)}, more than the file can hold"
         )
     return np.asarray(dataset)
+
+
+def _link_on(file: h5py.File, name: str) -> str | None:
+    """The first soft or external link on the way to something: those may lead into another file."""
+    parts, links = name.encode().split(b"/"), file.id.links
+    for depth in range(1, len(parts) + 1):
+        path = b"/".join(parts[:depth])
+        if not links.exists(path):
+            return None
+        if links.get_info(path).type != h5l.TYPE_HARD:
+            return path.decode()
+    return None
 
 
 def numbers(file: h5py.File, name: str, location: str) -> NDArray[np.float32]:
@@ -116,7 +137,8 @@ def _neighbours(file: h5py.File, name: str) -> str:
     """What there is where a dataset was looked for, for the message that misses it."""
     parts = name.split("/")
     for depth in range(len(parts) - 1, -1, -1):
-        group = file.get("/".join(parts[:depth]) or "/")
+        name = "/".join(parts[:depth])
+        group = file.get(name) if name else file
         if isinstance(group, h5py.Group):
             return f"; {group.name} holds {', '.join(sorted(group)) or 'nothing'}"
     return ""

@@ -18,8 +18,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from eva_rl.data.containment import inside
 from eva_rl.data.damage import DamagedEpisodeError, damage_named
-from eva_rl.data.storage import fingerprint, join, list_files, read_bytes
+from eva_rl.data.file_lists import fingerprint, list_files
+from eva_rl.data.lerobot_paths import fill_template
+from eva_rl.data.plain_tables import refuse_extension_types
+from eva_rl.data.storage import join, read_bytes
 
 INFO = "meta/info.json"
 V21_VERSIONS = ("v2.0", "v2.1")
@@ -63,7 +67,7 @@ class LeRobotDataset:
 
     def data_file(self, index: int) -> tuple[str, int]:
         """Location of the Parquet file that holds an episode's rows, and the first of them in it."""
-        location = join(self.root, self.info["data_path"].format(**self._places(index, prefix="data/")))
+        location = self._location("data_path", self._places(index, prefix="data/"))
         if self.version in V21_VERSIONS:
             return location, 0
         row = self.episodes[index]
@@ -81,9 +85,12 @@ class LeRobotDataset:
     def video_file(self, index: int, camera: str) -> tuple[str, float]:
         """Location of an episode's video, and the time in it at which the episode starts, seconds."""
         prefix = f"videos/{camera}/"
-        places = self._places(index, prefix=prefix)
+        places = {"video_key": camera, **self._places(index, prefix=prefix)}
         start_s = 0.0 if self.version in V21_VERSIONS else self.episodes[index][f"{prefix}from_timestamp"]
-        return join(self.root, self.info["video_path"].format(video_key=camera, **places)), float(start_s)
+        return self._location("video_path", places), float(start_s)
+
+    def _location(self, template: str, places: Mapping[str, object]) -> str:
+        return fill_template(self.info[template], places, root=self.root, source=join(self.root, INFO))
 
     def _places(self, index: int, *, prefix: str) -> dict[str, int]:
         if self.version in V21_VERSIONS:
@@ -112,7 +119,7 @@ def _load(root: str, changes: object) -> LeRobotDataset:
     del changes  # part of the cache's key
     file = join(root, INFO)
     with damage_named(file, "is no description of a LeRobot dataset"):
-        info = json.loads(read_bytes(file))
+        info = json.loads(read_bytes(inside(file, root)))
         version, rate_hz = str(info["codebase_version"]), float(info["fps"])
         features = {str(key): dict(feature) for key, feature in info["features"].items()}
         robot_type = info.get("robot_type")
@@ -147,13 +154,13 @@ def _load(root: str, changes: object) -> LeRobotDataset:
 def _read_v21(root: str) -> tuple[dict[int, str], list[dict[str, Any]]]:
     file = join(root, "meta/tasks.jsonl")
     with damage_named(file, "holds no tasks"):
-        tasks = {int(row["task_index"]): str(row["task"]) for row in _json_lines(file)}
-    return tasks, _json_lines(join(root, "meta/episodes.jsonl"))
+        tasks = {int(row["task_index"]): str(row["task"]) for row in _json_lines(inside(file, root))}
+    return tasks, _json_lines(inside(join(root, "meta/episodes.jsonl"), root))
 
 
 def _read_v30(root: str) -> tuple[dict[int, str], list[dict[str, Any]]]:
     file = join(root, "meta/tasks.parquet")
-    table = read_table(file)
+    table = read_table(inside(file, root))
     with damage_named(file, "holds no tasks"):
         # pandas wrote it: the text is the frame's index, so its column is called task or __index_level_0__.
         (words,) = [
@@ -169,7 +176,7 @@ def _read_v30(root: str) -> tuple[dict[int, str], list[dict[str, Any]]]:
     rows: list[dict[str, Any]] = []
     for part in list_files(join(root, "meta/episodes"), endings=(".parquet",)):
         with damage_named(part, "not readable"):
-            table = read_table(part)
+            table = read_table(inside(part, root))
             wanted = [name for name in table.column_names if not name.startswith("stats/")]
             rows += table.select(wanted).to_pylist()
     return tasks, rows
@@ -182,7 +189,9 @@ def read_table(location: str) -> pa.Table:
         DamagedEpisodeError: it is missing or damaged.
     """
     with damage_named(location, "not readable"):
-        return pq.read_table(io.BytesIO(read_bytes(location)), page_checksum_verification=True)
+        table = pq.read_table(io.BytesIO(read_bytes(location)), page_checksum_verification=True)
+    refuse_extension_types(table.schema, location)
+    return table
 
 
 def _json_lines(location: str) -> list[dict[str, Any]]:

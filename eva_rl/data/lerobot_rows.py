@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eva_rl.data.damage import DamagedEpisodeError, damage_named
+from eva_rl.data.plain_tables import refuse_extension_types
 from eva_rl.data.storage import open_file
 from eva_rl.records.episode import ByteRange
 
@@ -47,6 +48,7 @@ def read_rows(
     """
     with damage_named(source, f"{location} not readable"), open_file(location) as opened:
         file = pq.ParquetFile(opened, page_checksum_verification=True)
+        refuse_extension_types(file.schema_arrow, location)
         wanted = [*(name for name in columns if name in file.schema_arrow.names), *KEYS]
         # Not by the statistics of the columns: over a damaged footer, asking for them ends the whole process.
         sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]

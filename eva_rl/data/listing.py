@@ -8,9 +8,10 @@ from itertools import groupby, islice
 from pathlib import Path
 
 from eva_rl.data.damage import DamagedEpisodeError
+from eva_rl.data.file_lists import list_files
 from eva_rl.data.lerobot_dataset import INFO, OWN_COLUMNS, LeRobotDataset, load_dataset
 from eva_rl.data.robotwin_files import HEAD_CAMERA
-from eva_rl.data.storage import kind_of, list_files, name_of, parents, replace_end, stem
+from eva_rl.data.storage import kind_of, name_of, parents, replace_end, stem
 from eva_rl.records.episode import EpisodeRef
 
 HDF5_ENDINGS = (".hdf5", ".h5")
@@ -79,9 +80,9 @@ def _find(root: str) -> list[EpisodeRef]:
     found = list_files(root, endings=(*HDF5_ENDINGS, f"/{INFO}"))
     files = [path for path in found if name_of(path).endswith(HDF5_ENDINGS)]
     infos = [path for path in found if not name_of(path).endswith(HDF5_ENDINGS)]
-    refs = [ref_of_file(path) for path in files]
+    refs = [replace(ref_of_file(path), root=root) for path in files]
     for info in infos:
-        refs += _of_dataset(load_dataset(replace_end(info, num_names=2, by="")))
+        refs += _of_dataset(load_dataset(replace_end(info, num_names=2, by="")), root=root)
     return refs
 
 
@@ -97,7 +98,7 @@ def ref_of_file(file: Path | str) -> EpisodeRef:
     return EpisodeRef(path=path, index=None, episode_id=f"{task}/{stem(path)}", task=task)
 
 
-def _of_dataset(dataset: LeRobotDataset) -> list[EpisodeRef]:
+def _of_dataset(dataset: LeRobotDataset, *, root: str) -> list[EpisodeRef]:
     """LeRobot's tasks are sentences, many per task of a robot; so a foreign dataset counts as one task."""
     name = name_of(dataset.root)
     return [
@@ -106,6 +107,7 @@ def _of_dataset(dataset: LeRobotDataset) -> list[EpisodeRef]:
             index=index,
             episode_id=str(row.get(f"{OWN_COLUMNS}episode_id") or f"{name}/episode{index}"),
             task=str(row.get(f"{OWN_COLUMNS}task") or name),
+            root=root,
         )
         for index, row in dataset.episodes.items()
     ]

@@ -10,6 +10,9 @@ from PIL import Image
 
 from eva_rl.data.damage import DamagedEpisodeError, damage_named
 
+FORMATS = ("JPEG", "PNG", "WEBP")
+"""Others are not opened: Pillow hands PostScript to another program, for example."""
+
 
 def decode_rgb(image: bytes) -> NDArray[np.uint8]:
     """Decompresses a picture: [height, width, 3], RGB, 0..255.
@@ -17,7 +20,7 @@ def decode_rgb(image: bytes) -> NDArray[np.uint8]:
     Raises:
         OSError: it is truncated or no picture.
     """
-    with Image.open(io.BytesIO(bytes(image))) as picture:
+    with Image.open(io.BytesIO(bytes(image)), formats=FORMATS) as picture:
         return np.asarray(picture.convert("RGB"))
 
 

@@ -15,11 +15,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from eva_rl.data.containment import inside
 from eva_rl.data.damage import DamagedEpisodeError, damage_named
 from eva_rl.data.hdf5_files import has, numbers
-from eva_rl.data.storage import read_bytes
+from eva_rl.data.storage import read_bytes, replace_end
 from eva_rl.embodiments.table import EMBODIMENTS
-from eva_rl.records.episode import Episode
+from eva_rl.records.episode import Episode, EpisodeRef
 
 ROBOTWIN_EMBODIMENT = "aloha-agilex"
 HEAD_CAMERA = "head_camera"
@@ -66,21 +67,22 @@ def write_extras(extras: h5py.Group, episode: Episode) -> None:
         extras["measured_positions"] = episode.measured_positions.astype(np.float32)
 
 
-def read_instruction_file(location: str, *, episode: str) -> Instructions:
+def read_instruction_file(location: str, *, ref: EpisodeRef) -> Instructions:
     """Reads the seen and the unseen instructions from an episode's instruction file.
 
     Args:
         location: {"seen": [...], "unseen": [...]}.
-        episode: the episode's own file, to be named in a message.
+        ref: the episode, to be named in a message.
 
     Raises:
-        DamagedEpisodeError: the file is missing or not one.
+        DamagedEpisodeError: the file is missing or not one, or leads out of the dataset.
     """
+    root = ref.root or replace_end(ref.path, num_names=2, by="")
     try:
-        content = read_bytes(location)
+        content = read_bytes(inside(location, root, source=ref.path))
     except FileNotFoundError as error:
-        raise DamagedEpisodeError(episode, f"its instruction file {location} is missing") from error
-    with damage_named(episode, f"its instruction file {location} is not {{'seen': [...], 'unseen': [...]}}"):
+        raise DamagedEpisodeError(ref.path, f"its instruction file {location} is missing") from error
+    with damage_named(ref.path, f"its instruction file {location} is not {{'seen': [...], 'unseen': [...]}}"):
         texts = json.loads(content)
         seen, unseen = texts["seen"], texts["unseen"]
         if not isinstance(seen, list) or not isinstance(unseen, list):

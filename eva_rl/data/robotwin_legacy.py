@@ -59,7 +59,7 @@ def open_legacy(file: h5py.File, ref: EpisodeRef) -> StoredEpisode:
         DamagedEpisodeError: a part is missing or of the wrong kind.
     """
     seen, unseen = read_instruction_file(
-        replace_end(ref.path, num_names=2, by=f"instructions/{stem(ref.path)}.json"), episode=ref.path
+        replace_end(ref.path, num_names=2, by=f"instructions/{stem(ref.path)}.json"), ref=ref
     )
     actions = numbers(file, MARK, ref.path)
     images = array(file, f"observation/{ref.camera}/rgb", ref.path)

@@ -172,7 +172,7 @@ def _joints(file: h5py.File, group: str, location: str) -> NDArray[np.float32]:
 def _instructions(file: h5py.File, ref: EpisodeRef) -> Instructions:
     beside = replace_end(ref.path, num_names=2, by=f"instruction/{stem(ref.path)}.json")
     if kind_of(beside) == "file":
-        return read_instruction_file(beside, episode=ref.path)
+        return read_instruction_file(beside, ref=ref)
     name = "instructions" if has(file, "instructions") else "instruction"
     with damage_named(ref.path, f"its {name} are not text"):
         stored: Any = array(file, name, ref.path)

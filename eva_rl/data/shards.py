@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from eva_rl.data.damage import DamagedEpisodeError, damage_named
+from eva_rl.data.plain_tables import refuse_extension_types
 from eva_rl.data.storage import read_bytes, write_bytes
 
 SHAPES = b"eva_rl_shapes"
@@ -52,6 +53,7 @@ def read_shard(location: str, *, columns: Sequence[str] | None = None) -> dict[s
         table = pq.read_table(
             io.BytesIO(read_bytes(location)), page_checksum_verification=True, use_threads=False
         )
+        refuse_extension_types(table.schema, location)
         shapes = json.loads((table.schema.metadata or {}).get(SHAPES, b"{}"))
     missing = sorted(set(columns or ()) - set(table.column_names))
     if missing:

@@ -7,7 +7,6 @@ the environment or the machine's role, not in a URI: messages name it.
 
 import io
 import os
-from collections.abc import Collection
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import BinaryIO, Literal, cast
@@ -75,7 +74,7 @@ def stem(location: str) -> str:
 def replace_end(location: str, *, num_names: int, by: str) -> str:
     """Returns a neighbour: the last `num_names` names exchanged for another path, or for none."""
     parts = urlsplit(location) if is_uri(location) else None
-    path = location if parts is None else parts.path
+    path = os.path.abspath(location) if parts is None else parts.path
     kept = PurePosixPath(path).parents[num_names - 1]
     neighbour = str(kept / by if by else kept)
     return neighbour if parts is None else urlunsplit(parts._replace(path=neighbour))
@@ -92,29 +91,6 @@ def kind_of(location: str) -> Literal["file", "directory", "missing"]:
     kinds = {pyarrow.fs.FileType.File: "file", pyarrow.fs.FileType.Directory: "directory"}
     found = kinds.get(system.get_file_info(path).type, "missing")
     return cast(Literal["file", "directory", "missing"], found)
-
-
-def list_files(directory: str, *, endings: Collection[str]) -> list[str]:
-    """Lists the files below a directory, at any depth, whose names end in one of `endings`; sorted.
-
-    Raises:
-        OSError: the directory does not exist, or the store does not answer.
-    """
-    system, root = filesystem_of(directory)
-    files = system.get_file_info(pyarrow.fs.FileSelector(root, recursive=True))
-    names = [
-        os.path.relpath(file.path, root)
-        for file in files
-        if file.type == pyarrow.fs.FileType.File and file.path.endswith(tuple(endings))
-    ]
-    return [join(directory, name) for name in sorted(names)]
-
-
-def fingerprint(directory: str) -> tuple[tuple[str, int | None, int | None], ...]:
-    """Name, size and time of change of every file below a directory: equal if nothing was changed."""
-    system, root = filesystem_of(directory)
-    files = system.get_file_info(pyarrow.fs.FileSelector(root, recursive=True))
-    return tuple(sorted((file.path, file.size, file.mtime_ns) for file in files if file.is_file))
 
 
 def read_bytes(location: str) -> bytes:

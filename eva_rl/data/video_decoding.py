@@ -20,6 +20,9 @@ from eva_rl.data.damage import DamagedEpisodeError, damage_named
 from eva_rl.data.storage import REMOTE_BUFFER, is_uri, open_file
 from eva_rl.records.episode import ByteRange
 
+CONTAINERS = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2"}
+"""Containers that hold their own pictures; playlists make ffmpeg open what they name, here or elsewhere."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Stretch:
@@ -104,7 +107,7 @@ def _open(location: str) -> Iterator[InputContainer]:
     with (
         damage_named(location, "video not readable"),
         open_file(location) as file,
-        av.open(file, "r", buffer_size=buffer_size) as container,
+        av.open(file, "r", buffer_size=buffer_size, options=CONTAINERS) as container,
     ):
         if not container.streams.video:
             raise DamagedEpisodeError(location, "holds no video")

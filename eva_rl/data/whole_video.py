@@ -6,6 +6,9 @@ import av
 import numpy as np
 from jaxtyping import UInt8
 
+CONTAINERS = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts,mpeg"}
+"""No playlists: they make ffmpeg open whatever they name."""
+
 
 class UnreadableVideoError(ValueError):
     """A file that holds no frames; the message names it."""
@@ -45,7 +48,7 @@ def _read_array(path: Path) -> UInt8[np.ndarray, "frames height width 3"]:
 
 def _read_video(path: Path) -> tuple[UInt8[np.ndarray, "frames height width 3"], float | None]:
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), options=CONTAINERS) as container:
             if not container.streams.video:
                 raise UnreadableVideoError(f"{path} holds no video")
             stream = container.streams.video[0]

@@ -23,6 +23,7 @@ class EpisodeRef:
         camera: whose pictures are read.
         embodiment: row of EMBODIMENTS, for recordings that name no robot.
         frame_rate_hz: true rate, for recordings that state none.
+        root: directory that was listed: nothing outside of it is opened. None where a file itself was named.
     """
 
     path: str
@@ -32,6 +33,7 @@ class EpisodeRef:
     camera: str = "head_camera"
     embodiment: str | None = None
     frame_rate_hz: float | None = None
+    root: str | None = None
 
     def __str__(self) -> str:
         return self.path if self.index is None else f"{self.path}, episode {self.index}"

@@ -5,9 +5,10 @@ import pyarrow.fs
 import pytest
 
 from eva_rl.data.conversion import convert_episodes
+from eva_rl.data.file_lists import list_files
 from eva_rl.data.formats import EPISODE_FORMATS, read_episode
 from eva_rl.data.listing import EpisodeDirectoryError, list_episodes
-from eva_rl.data.storage import filesystem_of, join, kind_of, list_files, parents, replace_end, stem
+from eva_rl.data.storage import filesystem_of, join, kind_of, parents, replace_end, stem
 from tests.unit.object_store import served
 from tests.unit.synthetic_episodes import write_directory
 
