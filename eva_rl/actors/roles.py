@@ -7,8 +7,8 @@ from typing import Any
 from eva_rl.actors.generator import Generator
 from eva_rl.actors.learner import Learner
 from eva_rl.actors.learner_group import LearnerGroup
-from eva_rl.actors.placement import RoleBundles, place_roles, release
-from eva_rl.actors.pool import GeneratorPool, Resources, ScorerPool, start_actors
+from eva_rl.actors.placement import Placement, RolePlacements, place_roles
+from eva_rl.actors.pool import GeneratorPool, ScorerPool, start_actors
 from eva_rl.actors.scorer import Scorer
 from eva_rl.config.align import AlignSettings
 from eva_rl.records.calibration import Calibration
@@ -19,13 +19,13 @@ class Roles:
     """Generators, scorers and learner, placed and started.
 
     Attributes:
-        bundles: the reserved machines; those of the evaluators are free for the driver to use.
+        placements: the reserved machines.
     """
 
     generators: GeneratorPool
     scorers: ScorerPool
     learner: LearnerGroup
-    bundles: RoleBundles
+    placements: RolePlacements
 
     def prepare(self, calibration: Calibration) -> None:
         """Tells every scorer and learner rank what was found out with the base policy."""
@@ -34,7 +34,7 @@ class Roles:
 
     def stop(self) -> None:
         """Stops every actor and gives the machines back."""
-        release(self.bundles)
+        self.placements.release()
 
 
 def start_roles(settings: AlignSettings, *, world_model: str, idm: str, tell: Callable[[str], None]) -> Roles:
@@ -47,19 +47,21 @@ def start_roles(settings: AlignSettings, *, world_model: str, idm: str, tell: Ca
         tell: receives a line while machines are missing.
 
     Raises:
-        PlacementError: when the machines do not appear in time.
+        PlacementError: when they can never fit, or the machines do not appear in time.
     """
-    bundles = place_roles(settings, tell=tell)
+    placed = place_roles(settings, tell=tell)
 
-    def start(role: type, places: tuple[int, ...], resources: Resources, *arguments: object) -> list[Any]:
-        return start_actors(role, places, group=bundles.group, resources=resources, arguments=arguments)
+    def start(role: type, where: Placement, *arguments: object) -> list[Any]:
+        return start_actors(
+            role, where.bundles, group=where.group, resources=where.wanted, arguments=arguments
+        )
 
     return Roles(
         generators=GeneratorPool(
-            start(Generator, bundles.generators, settings.generators, settings, world_model),
+            start(Generator, placed.generators, settings, world_model),
             groups_per_call=settings.generators.groups_per_call,
         ),
-        scorers=ScorerPool(start(Scorer, bundles.scorers, settings.scorers, settings, world_model, idm)),
-        learner=LearnerGroup(start(Learner, bundles.learner, settings.learner, settings, world_model, idm)),
-        bundles=bundles,
+        scorers=ScorerPool(start(Scorer, placed.scorers, settings, world_model, idm)),
+        learner=LearnerGroup(start(Learner, placed.learner, settings, world_model, idm)),
+        placements=placed,
     )

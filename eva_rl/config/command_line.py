@@ -1,4 +1,4 @@
-"""The command line of a recipe: `--help` that teaches, `--config FILE`, `--section.name value`."""
+"""The command line of a recipe: `--help` that teaches, `--config FILE`, `--local`, `--section.name value`."""
 
 import sys
 import textwrap
@@ -13,6 +13,9 @@ from eva_rl.config.section import ConfigError, Section
 S = TypeVar("S", bound=Section)
 
 USAGE_ERROR = 2
+
+SHORTHANDS = {"--local": ("--cluster.address", "local")}
+"""Words that stand for a setting and its value."""
 
 
 def settings_from_command_line(
@@ -39,6 +42,7 @@ def settings_from_command_line(
     """
     words = list(arguments)
     file, words = _take_config(words, default_config)
+    words = [part for word in words for part in SHORTHANDS.get(word, (word,))]
     try:
         if "-h" in words or "--help" in words:
             settings = load_settings(settings_type, file=file, overrides=())
@@ -64,11 +68,12 @@ def _take_config(words: list[str], default_config: Path) -> tuple[Path, list[str
 
 def _help_page(settings: Section, *, program: str, purpose: str, file: Path) -> str:
     lines = [
-        f"usage: {program} [--config FILE] [--section.name value ...]",
+        f"usage: {program} [--config FILE] [--local] [--section.name value ...]",
         "",
         textwrap.fill(purpose, 100),
         "",
         f"Values shown are those of {file}; give another file with --config.",
+        "--local runs on a Ray of its own, whatever cluster there is: --cluster.address local.",
     ]
     for section_name, section in settings:
         lines += ["", f"{section_name}: {_first_sentence(section)}"]

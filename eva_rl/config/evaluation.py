@@ -2,10 +2,11 @@
 
 from pydantic import Field
 
+from eva_rl.config.placement import PlacedSection
 from eva_rl.config.section import Section
 
 
-class EvaluationSettings(Section):
+class EvaluationSettings(PlacedSection):
     """Evaluation by execution in the simulator, before and after alignment."""
 
     num_conditions: int = Field(
@@ -62,8 +63,6 @@ class EvaluationSettings(Section):
         "one, since each holds a renderer.",
     )
     num_evaluators: int = Field(default=2, ge=1, description="Evaluator actors.")
-    num_cpus: float = Field(default=0.25, gt=0, description="CPUs reserved per evaluator.")
-    num_gpus: float = Field(default=0.0, ge=0, description="GPUs reserved per evaluator.")
     num_videos: int = Field(default=6, ge=0, description="Side-by-side videos in the report.")
 
 

@@ -4,17 +4,40 @@ from typing import Literal
 
 from pydantic import Field
 
-from eva_rl.config.section import Section
+from eva_rl.config.placement import PlacedSection
 
 
-class GeneratorSettings(Section):
+class PoolSettings(PlacedSection):
+    """A role whose members may come and go."""
+
+    count: int = Field(default=1, ge=1, description="Members wanted.")
+    min_count: int | None = Field(
+        default=None,
+        ge=1,
+        description="Members that the run waits for before it begins; the others join as machines appear. "
+        "Default: all of them.",
+    )
+    max_count: int | None = Field(
+        default=None,
+        ge=1,
+        description="Members at most, where cluster.autoscaling chooses their number. Default: count.",
+    )
+
+    @property
+    def num_at_start(self) -> int:
+        """Members that must be there before the run begins."""
+        return self.count if self.min_count is None else self.min_count
+
+    @property
+    def num_at_most(self) -> int:
+        """Members that the run may ever have."""
+        return self.count if self.max_count is None else self.max_count
+
+
+class GeneratorSettings(PoolSettings):
     """Actors that sample rollouts."""
 
-    count: int = Field(default=2, ge=1, description="Number of generator actors.")
-    num_cpus: float = Field(default=0.25, gt=0, description="CPUs reserved per generator.")
-    num_gpus: float = Field(
-        default=0.0, ge=0, description="GPUs reserved per generator; fractions share one."
-    )
+    count: int = Field(default=2, ge=1, description="Generators wanted.")
     num_threads: int = Field(default=1, ge=1, description="Compute threads per generator.")
     groups_per_call: int = Field(default=4, ge=1, description="Groups that are denoised in one forward pass.")
     merges_adapter: bool | None = Field(
@@ -24,21 +47,16 @@ class GeneratorSettings(Section):
     )
 
 
-class ScorerSettings(Section):
+class ScorerSettings(PoolSettings):
     """Actors that decode rollouts into joint motion and reward it."""
 
-    count: int = Field(default=1, ge=1, description="Number of scorer actors.")
-    num_cpus: float = Field(default=0.25, gt=0, description="CPUs reserved per scorer.")
-    num_gpus: float = Field(default=0.0, ge=0, description="GPUs reserved per scorer; fractions share one.")
     num_threads: int = Field(default=1, ge=1, description="Compute threads per scorer.")
 
 
-class LearnerSettings(Section):
+class LearnerSettings(PlacedSection):
     """DeepSpeed ranks that update the adapter."""
 
     num_ranks: int = Field(default=1, ge=1, description="Data-parallel DeepSpeed ranks, one actor each.")
-    num_cpus: float = Field(default=0.25, gt=0, description="CPUs reserved per rank.")
-    num_gpus: float = Field(default=0.0, ge=0, description="GPUs reserved per rank.")
     num_threads: int = Field(default=1, ge=1, description="Compute threads per rank.")
     zero_stage: Literal[0, 1, 2, 3] = Field(
         default=0,

@@ -177,6 +177,41 @@ def _held_out_scenes_are_unseen(settings: AlignSettings) -> str | None:
     )
 
 
+def _counts_are_ordered(settings: AlignSettings) -> str | None:
+    for name, role in (("generators", settings.generators), ("scorers", settings.scorers)):
+        if not role.num_at_start <= role.count <= role.num_at_most:
+            return (
+                f"{name}.min_count <= {name}.count <= {name}.max_count must hold, got {role.num_at_start}, "
+                f"{role.count}, {role.num_at_most}"
+            )
+    return None
+
+
+def _colocated_roles_stay(settings: AlignSettings) -> str | None:
+    roles = (settings.generators, settings.scorers)
+    if settings.cluster.placement == "disaggregated":
+        return None
+    if any(role.num_at_start != role.num_at_most for role in roles):
+        return (
+            "cluster.placement = colocated fixes who shares which GPU: leave out min_count and max_count of "
+            "generators and scorers, or use disaggregated"
+        )
+    if any(role.labels or role.accelerator_type for role in roles):
+        return (
+            "cluster.placement = colocated takes the machine that the learner names: leave out labels and "
+            "accelerator_type of generators and scorers, or use disaggregated"
+        )
+    seats = settings.learner.num_ranks
+    shares = [settings.learner.num_gpus, *(-(-role.count // seats) * role.num_gpus for role in roles)]
+    if sum(shares) > 1:
+        terms = " + ".join(f"{share:g}" for share in shares)
+        return (
+            "cluster.placement = colocated shares one GPU per learner rank, but learner, generators and "
+            f"scorers ask for {terms} = {sum(shares):g} of it; reduce num_gpus or count, or use disaggregated"
+        )
+    return None
+
+
 ALIGN_RULES = (
     _clip_length,
     _window_fits,
@@ -196,5 +231,7 @@ ALIGN_RULES = (
     _sigmas_are_ordered,
     _gradient_reaches_few_steps,
     _held_out_scenes_are_unseen,
+    _counts_are_ordered,
+    _colocated_roles_stay,
 )
 """Every rule of an alignment run."""

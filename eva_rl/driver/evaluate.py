@@ -1,13 +1,15 @@
 """An evaluation by itself: the ladder, the base policy, a trained policy, and best of N."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import ray
 
 from eva_rl import pretrained
+from eva_rl.actors.placement import place_evaluators
+from eva_rl.actors.pool import start_actors
 from eva_rl.actors.reward_setup import reward_of
 from eva_rl.config.align import AlignSettings
 from eva_rl.config.evaluate import EvaluateSettings
@@ -73,8 +75,8 @@ def run_evaluation(settings: EvaluateSettings, directory: Path, progress: RunPro
         for difference in policy.differences:
             progress.console.print(f"Note: {difference}", style="yellow", markup=False, soft_wrap=True)
     run = with_protocol(run)
-    pool = _start(run, _penalty_scale(settings, policy))
     with progress.stage(SEARCH) as stage:
+        pool = _start(run, _penalty_scale(settings, policy), stage.note)
         scenes = _find_scenes(run, pool, directory, stage)
     with progress.stage(MEASURE) as stage:
         findings = _measure(run, pool, scenes, weights, stage)
@@ -126,16 +128,20 @@ def _penalty_scale(settings: EvaluateSettings, policy: TrainedPolicy | None) -> 
     return REWARD_PRESETS[settings.reward.preset].p0 if scale == "calibrated" else scale
 
 
-def _start(settings: AlignSettings, penalty_scale: float) -> EvaluatorPool:
+def _start(settings: AlignSettings, penalty_scale: float, tell: Callable[[str], None]) -> EvaluatorPool:
     wanted = settings.evaluation
     world_model = (settings.world_model.directory or pretrained.WORLD_MODEL).resolve()
     idm = (settings.idm.directory or pretrained.IDM).resolve()
     reward = reward_of(settings, penalty_scale=penalty_scale)
-    actor = ray.remote(Evaluator).options(num_cpus=wanted.num_cpus, num_gpus=wanted.num_gpus)
-    actors = [
-        actor.remote(settings, str(world_model), idm_directory=str(idm), reward=reward)
-        for _ in range(wanted.num_evaluators)
-    ]
+    placement = place_evaluators(settings, tell=tell)
+    actors = start_actors(
+        Evaluator,
+        placement.bundles,
+        group=placement.group,
+        resources=wanted,
+        arguments=(settings, str(world_model)),
+        keywords={"idm_directory": str(idm), "reward": reward},
+    )
     return EvaluatorPool(actors, conditions_per_call=wanted.conditions_per_call)
 
 

@@ -1,11 +1,11 @@
 """Held-out evaluation over the evaluator actors: before, after, and the ladder below the world model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import ray
 
+from eva_rl.actors.placement import place_evaluators
 from eva_rl.actors.pool import start_actors
-from eva_rl.actors.roles import Roles
 from eva_rl.config.align import AlignSettings
 from eva_rl.driver.evaluator_pool import EvaluatorPool
 from eva_rl.driver.progress import StageProgress
@@ -23,35 +23,39 @@ from eva_rl.simulators.table import simulator_of
 
 
 class EvaluationStage:
-    """Evaluates on the same held-out scenes whenever it is asked to.
+    """Evaluates on the same held-out scenes whenever it is asked to, on machines of its own.
 
     Args:
         settings: of the run.
-        roles: whose bundles for evaluators are used.
         directory: results go to its `evaluation/`.
         episodes: usable recorded ones; those held out are evaluated where no simulator executes.
         world_model: pipeline directory.
         idm: inverse dynamics model directory.
         reward: the training reward.
+        tell: receives a line while machines are missing.
+
+    Raises:
+        PlacementError: when the machines do not appear in time.
     """
 
     def __init__(
         self,
         settings: AlignSettings,
-        roles: Roles,
         directory: RunDirectory,
         *,
         episodes: Sequence[EpisodeRef],
         world_model: str,
         idm: str,
         reward: KinematicReward,
+        tell: Callable[[str], None],
     ) -> None:
         self._settings = settings.evaluation
         self._directory = directory.evaluation
+        self._placement = place_evaluators(settings, tell=tell)
         actors = start_actors(
             Evaluator,
-            roles.bundles.evaluators,
-            group=roles.bundles.group,
+            self._placement.bundles,
+            group=self._placement.group,
             resources=settings.evaluation,
             arguments=(settings, world_model),
             keywords={"idm_directory": idm, "reward": reward},
@@ -88,6 +92,10 @@ class EvaluationStage:
             if rung != POLICY_RUNG
         }
         write_reports(self._directory / "ladder.json", reports)
+
+    def stop(self) -> None:
+        """Stops the evaluators and gives their machines back."""
+        self._placement.release()
 
     @property
     def num_policy_calls(self) -> int:

@@ -1,7 +1,7 @@
 """What can go wrong with a run's inputs; the message says what to do, a traceback would not help."""
 
 from eva_rl.actors.evidence import EvidenceUnavailableError
-from eva_rl.actors.placement import PlacementError
+from eva_rl.actors.machines import PlacementError
 from eva_rl.checkpoints.manifest import CheckpointError
 from eva_rl.config.section import ConfigError
 from eva_rl.data.episodes import EpisodeDirectoryError

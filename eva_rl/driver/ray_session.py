@@ -40,7 +40,7 @@ def prepare_environment(settings: ClusterSettings) -> None:
     Values that are already set stay.
     """
     wanted = dict(QUIET_ENVIRONMENT)
-    if _address(settings) is None:
+    if settings.joined_address is None:
         wanted |= LOCAL_ENVIRONMENT
         if not Path("/dev/nvidia0").exists():
             wanted["DS_ACCELERATOR"] = "cpu"
@@ -52,15 +52,15 @@ def prepare_environment(settings: ClusterSettings) -> None:
 def ray_session(settings: ClusterSettings) -> Iterator[None]:
     """Connects to Ray for the length of the block.
 
-    A cluster is used when `cluster.address` or RAY_ADDRESS names one; otherwise a local Ray is started
-    and stopped again at the end.
+    A cluster is used when `cluster.address` or RAY_ADDRESS names one; otherwise, and with `cluster.address:
+    local` in any case, a local Ray is started and stopped again at the end.
     """
     prepare_environment(settings)
     import ray  # reads the environment when it is imported
 
     # Ray 2.60 warns at every start that its token authentication is on, which is what is wanted.
     logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
-    address = _address(settings)
+    address = settings.joined_address
     if address is None:
         ray.init(
             address="local",  # without it, Ray joins any cluster that was started on this machine
@@ -79,7 +79,3 @@ def ray_session(settings: ClusterSettings) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-
-
-def _address(settings: ClusterSettings) -> str | None:
-    return settings.address or os.environ.get("RAY_ADDRESS")

@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import Future
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from eva_rl import pretrained
@@ -29,6 +30,7 @@ from eva_rl.evaluation.terminal import print_comparison
 from eva_rl.metrics.jsonl import JsonlSink
 from eva_rl.metrics.sinks import MetricSink, MetricSinks
 from eva_rl.metrics.tensorboard import TensorboardSink
+from eva_rl.records.adapter import AdapterWeights
 
 
 def run_alignment(
@@ -72,18 +74,20 @@ def run_alignment(
             state = _open_state(settings, directory, roles, schedule)
             update_provenance(directory.provenance, **calibration_as_data(state.calibration))
             _align(settings, directory, roles, schedule, state, stage)
-        evaluation = EvaluationStage(
-            settings,
-            roles,
-            directory,
-            episodes=survey.usable,
-            world_model=world_model,
-            idm=idm,
-            reward=reward_of(settings, penalty_scale=state.calibration.penalty_scale),
-        )
-        _evaluate(settings, directory, roles, evaluation, progress)
+        deployed = roles.learner.deployed()
     finally:
         roles.stop()
+    evaluation = EvaluationStage(  # on the machines that training has left
+        settings,
+        directory,
+        episodes=survey.usable,
+        world_model=world_model,
+        idm=idm,
+        reward=reward_of(settings, penalty_scale=state.calibration.penalty_scale),
+        tell=partial(progress.console.print, markup=False, soft_wrap=True),
+    )
+    _evaluate(settings, directory, deployed, evaluation, progress)
+    evaluation.stop()
     update_provenance(
         directory.provenance, **{FINISHED: datetime.now().astimezone().isoformat(timespec="seconds")}
     )
@@ -127,7 +131,7 @@ def _align(
 def _evaluate(
     settings: AlignSettings,
     directory: RunDirectory,
-    roles: Roles,
+    deployed: AdapterWeights,
     evaluation: EvaluationStage,
     progress: RunProgress,
 ) -> None:
@@ -141,7 +145,7 @@ def _evaluate(
     after_file = directory.evaluation / "after.parquet"
     with progress.stage(AFTER, total=evaluation.num_policy_calls) as stage:
         if not after_file.is_file():
-            evaluation.evaluate_policy("after", roles.learner.deployed(), stage)
+            evaluation.evaluate_policy("after", deployed, stage)
 
     before, after = read_outcomes(before_file), read_outcomes(after_file)
     rows, task_rows = compare(before, after), compare_tasks(before, after)

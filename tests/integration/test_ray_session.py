@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import ray
 
 pytestmark = pytest.mark.integration
 
@@ -40,6 +41,31 @@ def test_a_local_ray_listens_on_loopback_only(monkeypatch):
     addresses = json.loads(line.removeprefix("ADDRESSES"))
     assert addresses
     assert set(addresses) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
+BESIDE = """
+import os
+from eva_rl.config.run import ClusterSettings
+from eva_rl.driver.ray_session import ray_session
+
+with ray_session(ClusterSettings(address="local", num_cpus=3, object_store_mb=80)):
+    import ray
+    print("NODE", ray.get_runtime_context().gcs_address, ray.cluster_resources()["CPU"], len(ray.nodes()))
+"""
+
+
+def test_a_local_run_never_touches_a_running_cluster(local_ray, monkeypatch):
+    running = ray.get_runtime_context().gcs_address
+    resources, jobs = ray.cluster_resources(), len(ray._private.state.jobs())
+    monkeypatch.setenv("RAY_ADDRESS", running)
+    done = subprocess.run([sys.executable, "-c", BESIDE], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("NODE")]
+    _, address, num_cpus, num_nodes = line.split()
+    assert address != running
+    assert (num_cpus, num_nodes) == ("3.0", "1")
+    assert (ray.cluster_resources(), len(ray._private.state.jobs())) == (resources, jobs)
+    assert ray.get(ray.remote(lambda: 1).options(num_cpus=0).remote()) == 1
 
 
 def test_the_align_recipe_sets_the_environment_before_ray_is_imported():
