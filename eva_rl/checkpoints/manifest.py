@@ -59,6 +59,15 @@ def read_manifest(folder: Folder) -> dict[str, Any]:
     return manifest["state"]
 
 
+def read_file_hashes(folder: Folder) -> dict[str, str]:
+    """SHA-256 of every file of a checkpoint, by its relative name, as it was written.
+
+    Raises:
+        CheckpointError: the manifest was altered.
+    """
+    return _read(folder)["files"]
+
+
 def _read(folder: Folder) -> dict[str, Any]:
     file = f"{folder}/{MANIFEST}"
     try:

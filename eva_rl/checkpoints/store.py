@@ -75,6 +75,10 @@ class CheckpointStore:
         folder = self._of(training_step)
         return folder, read_manifest(folder)
 
+    def at(self, training_step: int) -> Folder:
+        """Where the checkpoint of a training step lies, checked or not."""
+        return self._of(training_step)
+
     def _value(self, training_step: int) -> float | None:
         """What the checkpoint is ranked by; one that cannot be read is never best."""
         try:

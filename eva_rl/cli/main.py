@@ -4,12 +4,25 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from eva_rl.cli import cluster, data, decode, import_models, limits, merge, report, rollout, score, verify
+from eva_rl.cli import (
+    cluster,
+    data,
+    decode,
+    diff,
+    import_models,
+    limits,
+    merge,
+    report,
+    rollout,
+    score,
+    verify,
+)
 
 COMMANDS = {
     "cluster": cluster,
     "data": data,
     "decode": decode,
+    "diff": diff,
     "import": import_models,
     "limits": limits,
     "merge": merge,

@@ -117,6 +117,7 @@ def _group(group: ScoredGroup) -> dict[str, Any]:
     return {
         "condition_id": group.condition_id,
         "latents": list(group.latent_hashes),
+        "paths_rad": [float(length) for length in group.path_lengths],
         "rewards": [reward if math.isfinite(reward) else None for reward in rewards],
     }
 

@@ -69,6 +69,7 @@ def run_alignment(
         schedule = ConditionSchedule(
             conditions, groups_per_step=settings.algorithm.groups_per_step, seed=settings.run.seed
         )
+        update_provenance(directory.provenance, data=schedule.provenance())
         with progress.stage(ALIGN, total=settings.schedule.num_training_steps) as stage:
             stage.note("waiting for the actors' models")
             state = _open_state(settings, directory, roles, schedule)

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import yaml
+
 from eva_rl.actors.learner_group import LearnerGroup
 from eva_rl.checkpoints.folder import Folder
 from eva_rl.checkpoints.manifest import CheckpointError
@@ -13,9 +15,16 @@ from eva_rl.config.align import AlignSettings
 from eva_rl.config.schedule import ScheduleSettings
 from eva_rl.config.section import ConfigError
 from eva_rl.data.storage import filesystem_of
+from eva_rl.driver.run_directory import RunDirectory
 from eva_rl.driver.run_state import RunState
 
 Clock = Callable[[], float]
+
+
+def store_of_run(directory: RunDirectory) -> CheckpointStore:
+    """The checkpoints of a run that is there, for reading."""
+    schedule = yaml.safe_load(directory.settings.read_text())["schedule"]
+    return CheckpointStore(_folder(schedule.get("checkpoint_directory"), directory.checkpoints), keep=1)
 
 
 def open_store(settings: AlignSettings, default: Path) -> CheckpointStore:
@@ -25,9 +34,7 @@ def open_store(settings: AlignSettings, default: Path) -> CheckpointStore:
         ConfigError: a run that is not to be resumed would write over another run's checkpoints.
     """
     schedule = settings.schedule
-    folder = Folder.local(default)
-    if schedule.checkpoint_directory is not None:
-        folder = Folder(*filesystem_of(schedule.checkpoint_directory))
+    folder = _folder(schedule.checkpoint_directory, default)
     retention = Retention(
         num_newest=schedule.keep_checkpoints,
         num_best=schedule.keep_best_checkpoints,
@@ -43,6 +50,10 @@ def open_store(settings: AlignSettings, default: Path) -> CheckpointStore:
             ]
         )
     return store
+
+
+def _folder(location: str | None, default: Path) -> Folder:
+    return Folder.local(default) if location is None else Folder(*filesystem_of(location))
 
 
 class Saving:

@@ -9,14 +9,16 @@ import ray
 import yaml
 
 from eva_rl import pretrained
+from eva_rl.actors.learner_state import ADAPTER_DIRECTORY
 from eva_rl.actors.policy import open_policy
-from eva_rl.checkpoints.store import CheckpointStore
+from eva_rl.checkpoints.folder import Folder
 from eva_rl.config.align import AlignSettings
 from eva_rl.config.evaluate import EvaluateSettings
 from eva_rl.config.models import AdapterSettings
 from eva_rl.config.section import ConfigError
 from eva_rl.driver.run_directory import RunDirectory
 from eva_rl.driver.run_state import newest_checkpoint
+from eva_rl.driver.saving import store_of_run
 from eva_rl.records.adapter import AdapterWeights
 from eva_rl.world_model.adapter_files import read_adapter_files
 from eva_rl.world_model.adapter_io import read_adapter
@@ -102,8 +104,8 @@ def _of_run(trained: RunDirectory, now: AlignSettings) -> TrainedPolicy:
     then = yaml.safe_load(trained.settings.read_text())
     directory, training_step = trained.adapter, then["schedule"]["num_training_steps"]
     if not directory.is_dir():
-        checkpoint, saved = newest_checkpoint(CheckpointStore(trained.checkpoints, keep=1))
-        directory, training_step = Path(checkpoint.path) / trained.adapter.name, saved["training_step"]
+        checkpoint, saved = newest_checkpoint(store_of_run(trained))
+        directory, training_step = _local_adapter(checkpoint, trained), saved["training_step"]
     adapter = AdapterSettings.model_validate(then["adapter"] | {"directory": directory})
     return TrainedPolicy(
         adapter=adapter,
@@ -111,6 +113,17 @@ def _of_run(trained: RunDirectory, now: AlignSettings) -> TrainedPolicy:
         penalty_scale=json.loads(trained.provenance.read_text())["penalty_scale"],
         differences=_differences(then, now),
     )
+
+
+def _local_adapter(checkpoint: Folder, trained: RunDirectory) -> Path:
+    """The checkpoint's adapter as files of this machine; from an object store it is fetched."""
+    if checkpoint.is_local:
+        return Path(checkpoint.path) / ADAPTER_DIRECTORY
+    fetched = trained.path / f"fetched_{Path(checkpoint.path).name}"
+    for name in checkpoint.names():
+        if name.startswith(f"{ADAPTER_DIRECTORY}/"):
+            Folder.local(fetched).write(name, checkpoint.read(name))
+    return fetched / ADAPTER_DIRECTORY
 
 
 def _differences(then: dict[str, Any], now: AlignSettings) -> tuple[str, ...]:

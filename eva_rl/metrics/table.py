@@ -108,6 +108,15 @@ _ROWS = (
 METRICS: dict[str, Metric] = {row.name: row for row in _ROWS}
 """Metrics that a run writes once per training step; the key of a row is `training_step`."""
 
+CLOCK_METRICS = ("time/", "rollouts/per_s")
+"""Beginnings of the names that a clock measured: they differ between two runs of the same settings."""
+
+
+def is_reproducible(name: str) -> bool:
+    """Whether two runs of the same settings, code and data write equal values of a metric."""
+    return not name.startswith(CLOCK_METRICS)
+
+
 METRIC_FAMILIES: dict[str, Metric] = {
     "sentinel/": Metric(
         name="sentinel/<name>",

@@ -1,9 +1,26 @@
 """The LoRA weights that travel from the learner to the generators."""
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+HASH_DIGITS = 16
+
+
+def adapter_hash(tensors: Iterable[tuple[str, NDArray[np.float32]]]) -> str:
+    """The content hash of an adapter: over names, shapes and bytes.
+
+    Args:
+        tensors: contiguous float32 arrays by name, in sorted order.
+    """
+    digest = hashlib.sha256()
+    for name, values in tensors:
+        digest.update(f"{name} {tuple(values.shape)} ".encode())
+        digest.update(values.data)
+    return digest.hexdigest()[:HASH_DIGITS]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,5 @@
 """The adapter: LoRA weights on a frozen transformer. On is the policy, off is the reference."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -9,10 +8,8 @@ from diffusers import WanTransformer3DModel
 from peft import LoraConfig
 from torch import nn
 
-from eva_rl.records.adapter import AdapterVersion
+from eva_rl.records.adapter import AdapterVersion, adapter_hash
 from eva_rl.world_model.two_experts import TwoExperts, experts_of, has_adapter
-
-HASH_DIGITS = 16
 
 EXPERTS: Mapping[str, tuple[str, ...]] = {
     "both": ("transformer", "transformer_2"),
@@ -113,11 +110,11 @@ def live_version(transformer: nn.Module, training_step: int) -> AdapterVersion:
         transformer: with an adapter.
         training_step: number of training steps that made the weights.
     """
-    digest = hashlib.sha256()
-    for name, weight in adapter_parameters(transformer):
-        digest.update(f"{name} {tuple(weight.shape)} ".encode())
-        digest.update(weight.detach().float().cpu().contiguous().numpy().data)
-    return AdapterVersion(training_step=training_step, content_hash=digest.hexdigest()[:HASH_DIGITS])
+    content_hash = adapter_hash(
+        (name, weight.detach().float().cpu().contiguous().numpy())
+        for name, weight in adapter_parameters(transformer)
+    )
+    return AdapterVersion(training_step=training_step, content_hash=content_hash)
 
 
 @contextmanager

@@ -87,9 +87,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def served(root):
+def served(root, handler=Handler):
     """Yields the URI of a bucket that holds a directory's files."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Served", (Handler,), {"root": root}))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Served", (handler,), {"root": root}))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
