@@ -5,6 +5,7 @@ python recipes/robotwin_align.py --config recipes/configs/smoke.yaml
 ray job submit --working-dir . -- python recipes/robotwin_align.py --config recipes/configs/smoke.yaml
 """
 
+import signal
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -42,11 +43,15 @@ def main(arguments: Sequence[str]) -> None:
 
     prepare_environment(settings.cluster)
     # Imported here: Ray, torch and diffusers take seconds that `--help` and wrong settings need not wait for.
+    from eva_rl.driver.notices import StopNoticeError
     from eva_rl.driver.planned_errors import PLANNED_ERRORS
     from eva_rl.pretraining.collection import CollectionError
 
     try:
         run(settings)
+    except StopNoticeError as notice:
+        sys.stderr.write(f"{PROGRAM}: {notice}\n")
+        raise SystemExit(128 + signal.SIGTERM) from None
     except (*PLANNED_ERRORS, CollectionError) as error:
         sys.stderr.write(f"{PROGRAM}: {error}\n")
         raise SystemExit(1) from None

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LinearLR, SequentialLR
 
+from eva_rl.actors.finite_gradients import SkippingAdamW
 from eva_rl.config.roles import LearnerSettings
 
 
@@ -60,7 +61,7 @@ def start_engine(
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     deepspeed.init_distributed(dist_backend=backend, auto_mpi_discovery=False, verbose=False)
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(
+    optimizer = SkippingAdamW(
         parameters, lr=settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay
     )
     config = _engine_config(settings, num_micro_batches, parameters[0].dtype)

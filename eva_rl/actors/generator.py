@@ -12,7 +12,7 @@ from eva_rl.actors.policy import chosen_steps, kept_step, noise_level, open_poli
 from eva_rl.config.align import AlignSettings
 from eva_rl.records.adapter import AdapterVersion, AdapterWeights
 from eva_rl.records.condition import EncodedCondition
-from eva_rl.records.rollout import RolloutGroup
+from eva_rl.records.rollout import GenerationReceipt, RolloutGroup
 from eva_rl.rl.sampler import GroupNoise, sample_groups
 from eva_rl.rl.seeds import rollout_seed
 from eva_rl.world_model.adapter_io import write_adapter
@@ -23,8 +23,8 @@ from eva_rl.world_model.merging import MergedAdapter
 class Generator:
     """Samples rollouts of the current policy. A plain class: Ray wraps it once, in `pool.py`.
 
-    Consumes encoded conditions; waits for nothing; produces rollout groups that name the adapter which is
-    really in the network; is unblocked by `write_adapter`.
+    Consumes encoded conditions and the adapter to sample with; waits for nothing; produces rollout groups
+    that name the adapter which is really in the network.
     """
 
     def __init__(self, settings: AlignSettings, world_model_directory: str) -> None:
@@ -45,6 +45,24 @@ class Generator:
     def version(self) -> AdapterVersion:
         """The adapter that is really in the network: its hash is computed anew from the live weights."""
         return live_version(self._world_model.transformer, self._training_step)
+
+    def fulfil(
+        self, conditions: Sequence[EncodedCondition], training_step: int, weights: AdapterWeights
+    ) -> tuple[GenerationReceipt | RolloutGroup, ...]:
+        """Samples with the given adapter; the call that brings the work brings the policy too.
+
+        So there is no push that could be lost: a generator that was replaced, or joined late, samples with
+        the right adapter from its first rollout on.
+
+        Returns:
+            A receipt, then one group per condition.
+        """
+        num_bytes = 0
+        if self.version() != weights.version:
+            self.write_adapter(weights)
+            num_bytes = weights.values.nbytes
+        groups = self.generate(conditions, training_step)
+        return GenerationReceipt(adapter=groups[0].adapter, num_adapter_bytes=num_bytes), *groups
 
     def generate_group(self, condition: EncodedCondition, training_step: int) -> RolloutGroup:
         """Samples the group of one condition."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from eva_rl.actors.adapter_averages import AdapterAverages
 from eva_rl.actors.anchor import anchor_loss
 from eva_rl.actors.deepspeed_engine import Rendezvous, mean_over_ranks, start_engine, whole_parameters
+from eva_rl.actors.finite_gradients import FiniteGradients
 from eva_rl.actors.learner_state import LearnerState, write_export
 from eva_rl.actors.learning_rules import learning_rule
 from eva_rl.actors.optimizer_state import gather_optimizer, scatter_optimizer
@@ -70,6 +71,10 @@ class Learner:
             num_micro_batches=share // settings.learner.groups_per_micro_batch * self._rule.num_passes,
             num_updates=settings.schedule.num_training_steps * settings.algorithm.inner_epochs,
         )
+        self._gradients = FiniteGradients(
+            (weight for weight in self._engine.module.parameters() if weight.requires_grad),
+            self._engine.basic_optimizer,
+        )
         self._is_first = rendezvous.rank == 0
         with whole_parameters(self._engine):
             initial = read_adapter(self._world_model.transformer, 0)
@@ -99,6 +104,7 @@ class Learner:
         for group in groups:
             self._check_policy(group)
         losses: list[GroupLoss] = []
+        self._num_skipped = 0
         learning_rate = self._engine.get_lr()[0]
         self._rule.begin_batch(behaviour=self._averages.behaviour)
         for _ in range(self._settings.algorithm.inner_epochs):
@@ -211,10 +217,13 @@ class Learner:
             yield
 
     def _step(self) -> None:
-        """Lets DeepSpeed update where it is due, and notes the gradient's norm before clipping.
+        """Lets DeepSpeed update where it is due and right, and notes the gradient's norm before clipping.
 
         DeepSpeed keeps the norm only for ZeRO 1 to 3, and there only after the update.
         """
+        if self._engine.is_gradient_accumulation_boundary():
+            self._gradients.decide()
+            self._num_skipped += self._gradients.was_skipped
         if self._engine.zero_optimization_stage() == 0:
             self._grad_norm = self._gradient_norm()
         self._engine.step()
@@ -236,6 +245,7 @@ class Learner:
             "learner/max_ratio_deviation": torch.stack([loss.max_abs_log_ratio for loss in losses])
             .max()
             .expm1(),
+            "learner/skipped": torch.tensor(float(self._num_skipped > 0)),
             "learner/grad_norm": torch.tensor(self._grad_norm),
             "time/learn_cpu_s": torch.tensor(cpu_s * torch.distributed.get_world_size()),
         }

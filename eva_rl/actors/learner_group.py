@@ -1,34 +1,77 @@
 """The learner's ranks as one thing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import ray
 from jaxtyping import Float
 from ray import ObjectRef
+from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
 from torch import Tensor
 
 from eva_rl.actors.deepspeed_engine import Rendezvous
+from eva_rl.actors.member import Place
 from eva_rl.checkpoints.folder import Folder
 from eva_rl.records.adapter import AdapterWeights, LearnerUpdate
 from eva_rl.records.calibration import Calibration
 
+ALIVE_WITHIN_S = 10.0
+"""A rank that does not answer so long after its sibling failed is taken for dead."""
+
+
+class LearnerLostError(RuntimeError):
+    """A rank died, hung, or lost what it was to learn from: the others cannot go on without it."""
+
+
+class Collect(Protocol):
+    """Waits for references while everything else goes on; `Dispatcher.collect`."""
+
+    def __call__(self, references: Sequence[ObjectRef], *, what: str, timeout_s: float) -> list[Any]:
+        """Values of the references."""
+        ...
+
 
 class LearnerGroup:
-    """DeepSpeed ranks that learn together; every call reaches all ranks."""
+    """DeepSpeed ranks that learn together; every call reaches all ranks.
 
-    def __init__(self, ranks: Sequence[Any]) -> None:
-        self._ranks = list(ranks)
+    Args:
+        start: starts a rank in a place, without waiting.
+        places: one per rank.
+        collect: waits for the ranks.
+        deadline_s: of any one call.
+
+    Every method that waits raises LearnerLostError when a rank was lost; `restart`, `join` and `load` follow.
+    """
+
+    def __init__(
+        self,
+        start: Callable[[Place], Any],
+        places: Sequence[Place],
+        *,
+        collect: Collect,
+        deadline_s: float,
+    ) -> None:
+        self._start = start
+        self._places = list(places)
+        self._collect = collect
+        self._deadline_s = deadline_s
+        self._ranks = [start(place) for place in places]
+
+    def restart(self) -> None:
+        """Stops whatever is left of the ranks and starts them anew: they know nothing."""
+        for rank in self._ranks:
+            ray.kill(rank, no_restart=True)
+        self._ranks = [self._start(place) for place in self._places]
 
     def join(self) -> AdapterWeights:
         """Brings the ranks into one process group and returns the untouched adapter."""
-        address, port = ray.get(self._ranks[0].free_address.remote())
+        (address, port), *_ = self._wait([self._ranks[0].free_address.remote()], "the learner's models")
         ready = [
             rank.join.remote(Rendezvous(address=address, port=port, rank=index, num_ranks=len(self._ranks)))
             for index, rank in enumerate(self._ranks)
         ]
-        return ray.get(ready)[0]
+        return self._wait(ready, "the learner's ranks to meet")[0]
 
     def learn(
         self, groups: Sequence[ObjectRef], advantages: Float[Tensor, "groups members *cells"]
@@ -44,24 +87,52 @@ class LearnerGroup:
             rank.learn.remote(advantages[first : first + share], *groups[first : first + share])
             for rank, first in zip(self._ranks, range(0, len(groups), share), strict=True)
         ]
-        return ray.get(updates)[0]
+        return self._wait(updates, "the learner's update")[0]
 
     def prepare(self, calibration: Calibration) -> None:
         """Tells every rank what was found out with the base policy."""
-        ray.get([rank.prepare.remote(calibration) for rank in self._ranks])
+        self._on_all("prepare", calibration)
 
     def deployed(self) -> AdapterWeights:
         """The adapter to evaluate: the moving average where there is one, or the newest."""
-        return ray.get([rank.deployed.remote() for rank in self._ranks])[0]
+        return self._on_all("deployed")[0]
 
     def save(self, folder: Folder) -> dict[str, str]:
         """Writes the whole state to a folder that all ranks see; returns the SHA-256 of every file."""
-        return ray.get([rank.save.remote(folder) for rank in self._ranks])[0]
+        return self._on_all("save", folder)[0]
 
     def load(self, folder: Folder) -> None:
         """Restores what `save` wrote, whatever number of ranks wrote it."""
-        ray.get([rank.load.remote(folder) for rank in self._ranks])
+        self._on_all("load", folder)
 
     def export(self, directory: Path) -> None:
         """Writes the adapter for `pipe.load_lora_weights`."""
-        ray.get([rank.export.remote(str(directory)) for rank in self._ranks])
+        self._on_all("export", str(directory))
+
+    def _on_all(self, method: str, *arguments: object) -> list[Any]:
+        calls = [getattr(rank, method).remote(*arguments) for rank in self._ranks]
+        return self._wait(calls, f"the learner ({method})")
+
+    def _wait(self, calls: Sequence[ObjectRef], what: str) -> list[Any]:
+        try:
+            return self._collect(calls, what=what, timeout_s=self._deadline_s)
+        except (RayActorError, ObjectLostError, TimeoutError) as error:
+            if isinstance(error, RayActorError) and error.actor_init_failed:
+                raise
+            raise LearnerLostError(f"{what}: {_first_line(error)}") from error
+        except RayTaskError as error:
+            # when a rank dies in the middle of a collective, its siblings fail first, each in its own words
+            if self._all_alive():
+                raise
+            raise LearnerLostError(f"{what}: a rank died ({_first_line(error)})") from error
+
+    def _all_alive(self) -> bool:
+        try:
+            ray.get([rank.__ray_ready__.remote() for rank in self._ranks], timeout=ALIVE_WITHIN_S)
+        except (RayActorError, TimeoutError):
+            return False
+        return True
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -8,6 +8,7 @@ from ray.util.placement_group import PlacementGroup, placement_group, remove_pla
 
 from eva_rl.actors.capacity import RoleDemand
 from eva_rl.actors.machines import check_possible, wait_until_ready
+from eva_rl.actors.member import Place
 from eva_rl.config.align import AlignSettings
 from eva_rl.config.placement import PlacedSection
 
@@ -32,6 +33,11 @@ class Placement:
     bundles: tuple[int, ...]
     wanted: PlacedSection
     demand: RoleDemand
+
+    @property
+    def places(self) -> list[Place]:
+        """One per member."""
+        return [Place(group=self.group, bundle=bundle) for bundle in self.bundles]
 
     def ready(self) -> ObjectRef:
         """A reference that is there once machines are: to be polled with `ray.wait`."""

@@ -1,17 +1,12 @@
-"""Ray around the plain role classes: start them in their bundles, call them, wait once."""
+"""Ray around the plain role classes: actors are started, prepared, replaced, added and let go."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-import numpy as np
 import ray
-from jaxtyping import Int
-from ray import ObjectRef
-from ray.util.placement_group import PlacementGroup
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from eva_rl.records.adapter import AdapterVersion, AdapterWeights
-from eva_rl.records.condition import EncodedCondition
+from eva_rl.actors.member import Member, Place
 
 
 class Resources(Protocol):
@@ -28,88 +23,83 @@ class Resources(Protocol):
         ...
 
 
-def start_actors(
+def start_actor(
     role: type,
-    bundles: Sequence[int],
+    place: Place,
     *,
-    group: PlacementGroup,
     resources: Resources,
     arguments: Sequence[Any],
     keywords: Mapping[str, Any] | None = None,
-) -> list[Any]:
-    """Starts one actor of a plain class per bundle; returns without waiting.
+) -> Any:
+    """Starts one actor of a plain class; returns its handle without waiting.
+
+    Ray never restarts it by itself: a restarted actor knows nothing of what it was told before, so the pool
+    starts a new one and tells it.
 
     Args:
         role: the plain class.
-        bundles: bundle indices of the placement group, one actor each.
-        group: the placement group.
-        resources: what each actor reserves.
-        arguments: constructor arguments by position, the same for all.
-        keywords: constructor arguments by name, the same for all.
+        place: bundle to start it in.
+        resources: what it reserves.
+        arguments: constructor arguments by position.
+        keywords: constructor arguments by name.
     """
-    actor_class = ray.remote(role)
-    return [
-        actor_class.options(
-            num_cpus=resources.num_cpus,
-            num_gpus=resources.num_gpus,
-            scheduling_strategy=PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=bundle),
-        ).remote(*arguments, **(keywords or {}))
-        for bundle in bundles
-    ]
+    strategy = PlacementGroupSchedulingStrategy(place.group, placement_group_bundle_index=place.bundle)
+    actor_class = ray.remote(role).options(
+        num_cpus=resources.num_cpus,
+        num_gpus=resources.num_gpus,
+        scheduling_strategy=strategy,
+        max_restarts=0,
+    )
+    return actor_class.remote(*arguments, **(keywords or {}))
 
 
-class GeneratorPool:
-    """The generator actors. Chunks of groups are dealt in turn, so who generates what is reproducible."""
+class RolePool:
+    """The members of one role.
 
-    def __init__(self, actors: Sequence[Any], *, groups_per_call: int) -> None:
-        self._actors = list(actors)
-        self._groups_per_call = groups_per_call
-        self._unconfirmed: list[ObjectRef] = []
+    Args:
+        role: name in messages.
+        start: starts an actor in a place, without waiting.
+        places: one per member to begin with.
+    """
 
-    def generate(self, conditions: Sequence[EncodedCondition], training_step: int) -> list[list[ObjectRef]]:
-        """Orders one group per condition; returns references, in chunks that were denoised together."""
-        size = self._groups_per_call
-        chunks = [list(conditions[first : first + size]) for first in range(0, len(conditions), size)]
-        references = []
-        for index, chunk in enumerate(chunks):
-            actor = self._actors[index % len(self._actors)]
-            if len(chunk) == 1:  # Ray hands a single return value over whole, not unpacked
-                references.append([actor.generate_group.remote(chunk[0], training_step)])
-            else:
-                groups = actor.generate.options(num_returns=len(chunk)).remote(chunk, training_step)
-                references.append(list(groups))
-        return references
+    def __init__(self, role: str, start: Callable[[Place], Any], places: Iterable[Place]) -> None:
+        self.role = role
+        self.members: list[Member] = []
+        self._start = start
+        self._preparation: tuple[str, tuple[Any, ...]] | None = None
+        self._num_started = 0
+        for place in places:
+            self.add(place)
 
-    def write_adapter(self, weights: AdapterWeights) -> None:
-        """Sends the adapter to every generator, without waiting: calls of an actor run in order.
+    def add(self, place: Place) -> Member:
+        """Starts one more member; it is used as soon as it is ready."""
+        self._num_started += 1
+        return self._enlist(place, self._num_started - 1)
 
-        Delivery is proved by the hash that every rollout carries; `confirm` brings errors to light.
-        """
-        reference = ray.put(weights)
-        self._unconfirmed += [actor.write_adapter.remote(reference) for actor in self._actors]
+    def replace(self, member: Member) -> Member:
+        """Stops what is left of a member and starts another in its place."""
+        self.remove(member)
+        return self._enlist(member.place, member.number)
 
-    def confirm(self) -> list[AdapterVersion]:
-        """Waits for all pushes so far and returns the versions that the generators read back."""
-        versions, self._unconfirmed = ray.get(self._unconfirmed), []
-        return versions
+    def remove(self, member: Member) -> None:
+        """Stops a member for good."""
+        self.members.remove(member)
+        ray.kill(member.actor, no_restart=True)
 
+    def prepare(self, method: str, *arguments: object) -> None:
+        """Calls a method on every member before its next order, those included that come later."""
+        self._preparation = (method, arguments)
+        for member in self.members:
+            member.ready, member.is_ready = self._prepared(member.actor), False
 
-class ScorerPool:
-    """The scorer actors."""
+    def _enlist(self, place: Place, number: int) -> Member:
+        actor = self._start(place)
+        member = Member(role=self.role, number=number, actor=actor, place=place, ready=self._prepared(actor))
+        self.members.append(member)
+        return member
 
-    def __init__(self, actors: Sequence[Any]) -> None:
-        self._actors = list(actors)
-
-    def score(self, chunks: Sequence[Sequence[ObjectRef]]) -> list[ObjectRef]:
-        """Orders one list of scored groups per chunk; scoring starts when the chunk is there."""
-        return [
-            self._actors[index % len(self._actors)].score.remote(*chunk) for index, chunk in enumerate(chunks)
-        ]
-
-    def arm_sites(self, chunk: Sequence[ObjectRef]) -> Int[np.ndarray, "height width"]:
-        """Which arms each latent site speaks for, from a few rollouts; see `sites_from_gradient`."""
-        return ray.get(self._actors[0].arm_sites.remote(*chunk))
-
-    def set_penalty_scale(self, penalty_scale: float) -> None:
-        """Sets P0 of the reward on every scorer."""
-        ray.get([actor.set_penalty_scale.remote(penalty_scale) for actor in self._actors])
+    def _prepared(self, actor: Any) -> ray.ObjectRef:
+        if self._preparation is None:
+            return actor.__ray_ready__.remote()
+        method, arguments = self._preparation
+        return getattr(actor, method).remote(*arguments)

@@ -4,14 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from eva_rl.actors.dispatcher import Dispatcher
 from eva_rl.actors.generator import Generator
 from eva_rl.actors.learner import Learner
 from eva_rl.actors.learner_group import LearnerGroup
+from eva_rl.actors.member import Place
 from eva_rl.actors.placement import Placement, RolePlacements, place_roles
-from eva_rl.actors.pool import GeneratorPool, ScorerPool, start_actors
+from eva_rl.actors.pool import RolePool, start_actor
 from eva_rl.actors.scorer import Scorer
 from eva_rl.config.align import AlignSettings
 from eva_rl.records.calibration import Calibration
+
+GENERATOR, SCORER = "generator", "scorer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,17 +23,18 @@ class Roles:
     """Generators, scorers and learner, placed and started.
 
     Attributes:
+        dispatcher: gives work to generators and scorers.
+        learner: the DeepSpeed ranks.
         placements: the reserved machines.
     """
 
-    generators: GeneratorPool
-    scorers: ScorerPool
+    dispatcher: Dispatcher
     learner: LearnerGroup
     placements: RolePlacements
 
     def prepare(self, calibration: Calibration) -> None:
         """Tells every scorer and learner rank what was found out with the base policy."""
-        self.scorers.set_penalty_scale(calibration.penalty_scale)
+        self.dispatcher.pools[SCORER].prepare("set_penalty_scale", calibration.penalty_scale)
         self.learner.prepare(calibration)
 
     def stop(self) -> None:
@@ -44,24 +49,25 @@ def start_roles(settings: AlignSettings, *, world_model: str, idm: str, tell: Ca
         settings: counts, resources and everything the roles need.
         world_model: pipeline directory, visible to every machine.
         idm: inverse dynamics model directory, visible to every machine.
-        tell: receives a line while machines are missing.
+        tell: receives a line while machines are missing, and for every fault later on.
 
     Raises:
         PlacementError: when they can never fit, or the machines do not appear in time.
     """
     placed = place_roles(settings, tell=tell)
 
-    def start(role: type, where: Placement, *arguments: object) -> list[Any]:
-        return start_actors(
-            role, where.bundles, group=where.group, resources=where.wanted, arguments=arguments
-        )
+    def starter(role: type, where: Placement, *arguments: object) -> Callable[[Place], Any]:
+        return lambda place: start_actor(role, place, resources=where.wanted, arguments=arguments)
 
-    return Roles(
-        generators=GeneratorPool(
-            start(Generator, placed.generators, settings, world_model),
-            groups_per_call=settings.generators.groups_per_call,
-        ),
-        scorers=ScorerPool(start(Scorer, placed.scorers, settings, world_model, idm)),
-        learner=LearnerGroup(start(Learner, placed.learner, settings, world_model, idm)),
-        placements=placed,
+    dispatcher = Dispatcher(settings.faults, tell=tell)
+    generator = starter(Generator, placed.generators, settings, world_model)
+    dispatcher.employ(RolePool(GENERATOR, generator, placed.generators.places))
+    scorer = starter(Scorer, placed.scorers, settings, world_model, idm)
+    dispatcher.employ(RolePool(SCORER, scorer, placed.scorers.places))
+    learner = LearnerGroup(
+        starter(Learner, placed.learner, settings, world_model, idm),
+        placed.learner.places,
+        collect=dispatcher.collect,
+        deadline_s=settings.faults.learning_deadline_s,
     )
+    return Roles(dispatcher=dispatcher, learner=learner, placements=placed)

@@ -5,6 +5,7 @@ from pydantic import Field
 from eva_rl.config.algorithm import AlgorithmSettings
 from eva_rl.config.data import DataSettings
 from eva_rl.config.evaluation import EvaluationSettings, MetricsSettings
+from eva_rl.config.faults import FaultSettings
 from eva_rl.config.models import (
     AdapterSettings,
     InverseDynamicsSettings,
@@ -37,5 +38,6 @@ class AlignSettings(Section):
     generators: GeneratorSettings = Field(default_factory=GeneratorSettings)
     scorers: ScorerSettings = Field(default_factory=ScorerSettings)
     learner: LearnerSettings = Field(default_factory=LearnerSettings)
+    faults: FaultSettings = Field(default_factory=FaultSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)

@@ -4,15 +4,18 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import ray
 import torch
 from jaxtyping import Int
 
 from eva_rl.actors.credit_map import halves
-from eva_rl.actors.roles import Roles
+from eva_rl.actors.order import Order
+from eva_rl.actors.roles import SCORER, Roles
 from eva_rl.config.align import AlignSettings
+from eva_rl.driver.batch import PendingBatch
+from eva_rl.driver.chunk import send_adapter
 from eva_rl.driver.condition_schedule import ConditionSchedule
 from eva_rl.embodiments import EMBODIMENTS
+from eva_rl.records.adapter import AdapterWeights
 from eva_rl.records.calibration import Calibration
 from eva_rl.records.condition import EncodedCondition
 from eva_rl.records.reward import ScoredGroup
@@ -35,19 +38,46 @@ class CalibrationRollouts(Protocol):
 
 
 class RemoteRollouts:
-    """One batch of rollouts from the running actors."""
+    """One batch of rollouts of the untouched policy, from the running actors.
 
-    def __init__(self, roles: Roles, schedule: ConditionSchedule) -> None:
+    Args:
+        settings: of the run.
+        roles: the running actors.
+        schedule: its first batch is used.
+        initial: the untouched adapter.
+    """
+
+    def __init__(
+        self, settings: AlignSettings, roles: Roles, schedule: ConditionSchedule, initial: AdapterWeights
+    ) -> None:
         self._roles = roles
-        self._chunks = roles.generators.generate(schedule.batch(0), CALIBRATION_STEP)
+        self._deadline_s = settings.faults.scoring_deadline_s
+        self._batch = PendingBatch(
+            roles,
+            schedule.batch(0),
+            index=CALIBRATION_STEP,
+            policy=send_adapter(initial),
+            settings=settings,
+        )
 
     def scored(self) -> Sequence[ScoredGroup]:
         """Their rewards with a P0 of 1."""
-        return [group for chunk in ray.get(self._roles.scorers.score(self._chunks)) for group in chunk]
+        return self._batch.wait_for_rewards().groups
 
     def arm_sites(self) -> Int[np.ndarray, "height width"]:
         """Which arms each latent site speaks for."""
-        return self._roles.scorers.arm_sites(self._chunks[0])
+        self._batch.wait_for_rewards()
+        found: list[Int[np.ndarray, "height width"]] = []
+        order = Order(
+            role=SCORER,
+            method="arm_sites",
+            arguments=self._batch.first_chunk,
+            label="the arms' regions",
+            deadline_s=self._deadline_s,
+        )
+        self._roles.dispatcher.submit(order, lambda sites, _: found.append(sites))
+        self._roles.dispatcher.wait_until(lambda: bool(found), what=order.label)
+        return found[0]
 
 
 def calibrate(

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from eva_rl.actors.credit_map import CreditMap
 from eva_rl.config.align import AlignSettings
-from eva_rl.driver.batch import BatchScores
+from eva_rl.driver.scores import BatchScores
 from eva_rl.embodiments import EMBODIMENTS
 from eva_rl.records.calibration import Calibration
 from eva_rl.rl.advantages import Advantages, group_advantages

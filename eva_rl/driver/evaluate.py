@@ -8,8 +8,6 @@ from pathlib import Path
 import ray
 
 from eva_rl import pretrained
-from eva_rl.actors.placement import place_evaluators
-from eva_rl.actors.pool import start_actors
 from eva_rl.actors.reward_setup import reward_of
 from eva_rl.config.align import AlignSettings
 from eva_rl.config.evaluate import EvaluateSettings
@@ -20,7 +18,6 @@ from eva_rl.driver.progress import RunProgress, StageProgress
 from eva_rl.driver.trained_policy import TrainedPolicy, find_policy, load_policy
 from eva_rl.evaluation.best_of import BestOfRow, best_of_as_data, best_of_rows
 from eva_rl.evaluation.correlation import correlations_of_sets
-from eva_rl.evaluation.evaluator import Evaluator
 from eva_rl.evaluation.held_out import held_out_scenes, in_splits, recorded_scenes, split_recorded
 from eva_rl.evaluation.ladder_tables import best_of_table, correlation_table, ladder_table
 from eva_rl.evaluation.parts import with_tasks, with_wordings
@@ -129,20 +126,10 @@ def _penalty_scale(settings: EvaluateSettings, policy: TrainedPolicy | None) -> 
 
 
 def _start(settings: AlignSettings, penalty_scale: float, tell: Callable[[str], None]) -> EvaluatorPool:
-    wanted = settings.evaluation
     world_model = (settings.world_model.directory or pretrained.WORLD_MODEL).resolve()
     idm = (settings.idm.directory or pretrained.IDM).resolve()
     reward = reward_of(settings, penalty_scale=penalty_scale)
-    placement = place_evaluators(settings, tell=tell)
-    actors = start_actors(
-        Evaluator,
-        placement.bundles,
-        group=placement.group,
-        resources=wanted,
-        arguments=(settings, str(world_model)),
-        keywords={"idm_directory": str(idm), "reward": reward},
-    )
-    return EvaluatorPool(actors, conditions_per_call=wanted.conditions_per_call)
+    return EvaluatorPool(settings, world_model=str(world_model), idm=str(idm), reward=reward, tell=tell)
 
 
 def _find_scenes(

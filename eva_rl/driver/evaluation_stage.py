@@ -4,13 +4,10 @@ from collections.abc import Callable, Sequence
 
 import ray
 
-from eva_rl.actors.placement import place_evaluators
-from eva_rl.actors.pool import start_actors
 from eva_rl.config.align import AlignSettings
 from eva_rl.driver.evaluator_pool import EvaluatorPool
 from eva_rl.driver.progress import StageProgress
 from eva_rl.driver.run_directory import RunDirectory
-from eva_rl.evaluation.evaluator import Evaluator
 from eva_rl.evaluation.held_out import held_out_scenes, recorded_scenes, split_recorded
 from eva_rl.evaluation.quantities import summarise
 from eva_rl.evaluation.rungs import POLICY_RUNG, RUNGS
@@ -51,16 +48,7 @@ class EvaluationStage:
     ) -> None:
         self._settings = settings.evaluation
         self._directory = directory.evaluation
-        self._placement = place_evaluators(settings, tell=tell)
-        actors = start_actors(
-            Evaluator,
-            self._placement.bundles,
-            group=self._placement.group,
-            resources=settings.evaluation,
-            arguments=(settings, world_model),
-            keywords={"idm_directory": idm, "reward": reward},
-        )
-        self._pool = EvaluatorPool(actors, conditions_per_call=settings.evaluation.conditions_per_call)
+        self._pool = EvaluatorPool(settings, world_model=world_model, idm=idm, reward=reward, tell=tell)
         self._scenes = _scenes_of(settings, episodes, self._pool)
 
     def evaluate_policy(
@@ -78,7 +66,7 @@ class EvaluationStage:
         write_reports(self._directory / f"{side}.json", {side: summarise(POLICY_RUNG, outcomes)})
         if self._settings.num_videos:
             shown = self._scenes[: self._settings.num_videos]
-            clips = ray.get(self._pool.actors[0].clips_for_report.remote(shown, adapter=reference))
+            clips = self._pool.clips_for_report(shown, adapter=reference)
             write_clips(self._directory / "clips", clips, side=side)
         write_outcomes(self._directory / f"{side}.parquet", outcomes)  # last: it says that the rest is there
         return outcomes
@@ -95,7 +83,7 @@ class EvaluationStage:
 
     def stop(self) -> None:
         """Stops the evaluators and gives their machines back."""
-        self._placement.release()
+        self._pool.stop()
 
     @property
     def num_policy_calls(self) -> int:

@@ -1,17 +1,29 @@
 """The evaluator actors: scenes are dealt to whichever is free, results come back in the scenes' order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 
+from eva_rl.actors.dispatcher import Dispatcher
+from eva_rl.actors.member import Place
+from eva_rl.actors.order import Order
+from eva_rl.actors.placement import place_evaluators
+from eva_rl.actors.pool import RolePool, start_actor
+from eva_rl.config.align import AlignSettings
 from eva_rl.config.evaluation import EvaluationSettings
 from eva_rl.driver.progress import StageProgress
 from eva_rl.evaluation.best_of import Chosen
+from eva_rl.evaluation.evaluator import Evaluator
 from eva_rl.evaluation.held_out import scenes_of_seeds
-from eva_rl.records.evaluation import HeldOutScene, Outcome
+from eva_rl.records.evaluation import Clip, HeldOutScene, Outcome
+from eva_rl.rewards.reward import KinematicReward
 from eva_rl.simulators.scene import SeedSearch
+
+EVALUATOR = "evaluator"
+SCENES = "scenes"
+"""Label of the search for scenes, which counts tasks instead of conditions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,16 +35,47 @@ class FoundScenes:
 
 
 class EvaluatorPool:
-    """Evaluators that are already running.
+    """Evaluators on machines of their own.
 
     Args:
-        actors: handles of `Evaluator` actors.
-        conditions_per_call: scenes handed over at once, at most.
+        settings: of the run.
+        world_model: pipeline directory.
+        idm: inverse dynamics model directory.
+        reward: the yardstick.
+        tell: receives a line while machines are missing, and for every fault.
+
+    Raises:
+        PlacementError: when the machines do not appear in time.
     """
 
-    def __init__(self, actors: Sequence[Any], *, conditions_per_call: int) -> None:
-        self.actors = list(actors)
-        self._size = conditions_per_call
+    def __init__(
+        self,
+        settings: AlignSettings,
+        *,
+        world_model: str,
+        idm: str,
+        reward: KinematicReward,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._size = settings.evaluation.conditions_per_call
+        self._deadline_s = settings.faults.evaluation_deadline_s
+        self._placement = place_evaluators(settings, tell=tell)
+        self._dispatcher = Dispatcher(settings.faults, tell=tell)
+
+        def start(place: Place) -> Any:
+            return start_actor(
+                Evaluator,
+                place,
+                resources=settings.evaluation,
+                arguments=(settings, world_model),
+                keywords={"idm_directory": idm, "reward": reward},
+            )
+
+        self._dispatcher.employ(RolePool(EVALUATOR, start, self._placement.places))
+
+    def stop(self) -> None:
+        """Stops the evaluators and gives their machines back."""
+        self._placement.release()
 
     def evaluate(
         self,
@@ -59,6 +102,13 @@ class EvaluatorPool:
         calls = [("evaluate_best_of", (part,), {}) for part in self._parts(scenes)]
         return [chosen for part in self._deal(calls, progress, label="best of N") for chosen in part]
 
+    def clips_for_report(
+        self, scenes: Sequence[HeldOutScene], *, adapter: ray.ObjectRef | None
+    ) -> list[Clip]:
+        """Clips of a few scenes with what the report shows of them, from one evaluator."""
+        (clips,) = self._deal([("clips_for_report", (scenes,), {"adapter": adapter})], None, label="clips")
+        return clips
+
     def search_scenes(
         self,
         tasks: Sequence[str],
@@ -69,7 +119,7 @@ class EvaluatorPool:
         count = -(-settings.num_conditions // len(tasks))
         wanted = {"first_seed": settings.first_scene_seed, "count": count}
         calls = [("find_seeds", (task,), wanted) for task in tasks]
-        searches = dict(zip(tasks, self._deal(calls, progress, label="scenes"), strict=True))
+        searches = dict(zip(tasks, self._deal(calls, progress, label=SCENES), strict=True))
         seeds = {task: search.seeds for task, search in searches.items()}
         return FoundScenes(
             scenes=scenes_of_seeds(seeds, num_conditions=settings.num_conditions), searches=searches
@@ -80,29 +130,32 @@ class EvaluatorPool:
 
     def _deal(
         self,
-        calls: Sequence[tuple[str, tuple[Any, ...], dict[str, Any]]],
+        calls: Sequence[tuple[str, tuple[Any, ...], Mapping[str, Any]]],
         progress: StageProgress | None,
         *,
         label: str,
     ) -> list[Any]:
-        """Makes every call once, on whichever actor is free; results in the order of the calls."""
-        waiting = list(enumerate(calls))
-        running: dict[ray.ObjectRef, tuple[int, Any]] = {}
+        """Makes every call on whichever evaluator is free; results in the order of the calls."""
         finished: dict[int, Any] = {}
-        free = list(self.actors)
-        while waiting or running:
-            while waiting and free:
-                position, (method, arguments, keywords) = waiting.pop(0)
-                actor = free.pop()
-                running[getattr(actor, method).remote(*arguments, **keywords)] = (position, actor)
-            (done,), _ = ray.wait(list(running), num_returns=1)
-            position, actor = running.pop(done)
-            finished[position] = ray.get(done)
-            free.append(actor)
+
+        def keep(position: int, result: Any) -> None:
+            finished[position] = result
             if progress is not None:
-                amount = len(calls[position][1][0]) if label != "scenes" else 1
+                amount = len(calls[position][1][0]) if label != SCENES else 1
                 progress.advance(amount, note=_note(label, finished))
-        return [finished[position] for position in sorted(finished)]
+
+        for position, (method, arguments, keywords) in enumerate(calls):
+            order = Order(
+                role=EVALUATOR,
+                method=method,
+                arguments=arguments,
+                keywords=keywords,
+                label=f"{label}, part {position}",
+                deadline_s=self._deadline_s,
+            )
+            self._dispatcher.submit(order, lambda result, _, position=position: keep(position, result))
+        self._dispatcher.wait_until(lambda: len(finished) == len(calls), what=f"the evaluation of {label}")
+        return [finished[position] for position in range(len(calls))]
 
 
 def _note(label: str, finished: Mapping[int, Any]) -> str:

@@ -1,7 +1,10 @@
 """What can go wrong with a run's inputs; the message says what to do, a traceback would not help."""
 
 from eva_rl.actors.evidence import EvidenceUnavailableError
+from eva_rl.actors.learner_group import LearnerLostError
 from eva_rl.actors.machines import PlacementError
+from eva_rl.actors.recovery import RoleLostError
+from eva_rl.actors.stall_watch import StallError
 from eva_rl.checkpoints.manifest import CheckpointError
 from eva_rl.config.section import ConfigError
 from eva_rl.data.episodes import EpisodeDirectoryError
@@ -15,8 +18,11 @@ PLANNED_ERRORS = (
     EpisodeDirectoryError,
     EvidenceUnavailableError,
     FailureBudgetError,
+    LearnerLostError,
     MissingEvidenceError,
     PlacementError,
     RobotFileError,
+    RoleLostError,
+    StallError,
 )
 """Errors that end a run with a sentence."""

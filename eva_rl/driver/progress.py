@@ -44,9 +44,13 @@ class StageProgress:
         """Shows a line beside the bar without counting anything."""
         self.advance(0, note=text)
 
+    def go_to(self, num_done: int) -> None:
+        """Sets the count, forwards or backwards: a run that lost its learner begins again further back."""
+        self.advance(num_done - self._done)
+
     def warn(self, text: str) -> None:
         """Prints a line that stays."""
-        self._run.console.print(text, markup=False, style="yellow", soft_wrap=True)
+        self._run.tell(text)
 
     def finish(self) -> None:
         """Marks the stage as done."""
@@ -94,6 +98,10 @@ class RunProgress:
 
     def __exit__(self, *exception: object) -> None:
         self.bars.stop()
+
+    def tell(self, text: str) -> None:
+        """Prints a line that stays."""
+        self.console.print(text, markup=False, style="yellow", soft_wrap=True)
 
     @contextmanager
     def stage(self, name: str, *, total: int | None = None) -> Iterator[StageProgress]:

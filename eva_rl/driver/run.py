@@ -8,28 +8,19 @@ from pathlib import Path
 
 from eva_rl import pretrained
 from eva_rl.actors.reward_setup import reward_of
-from eva_rl.actors.roles import Roles, start_roles
+from eva_rl.actors.roles import start_roles
 from eva_rl.config.align import AlignSettings
-from eva_rl.driver.align import align
-from eva_rl.driver.calibration import RemoteRollouts, calibrate, calibration_as_data
+from eva_rl.driver.alignment_stage import run_align_stage
 from eva_rl.driver.condition_schedule import ConditionSchedule
 from eva_rl.driver.condition_stage import load_conditions
 from eva_rl.driver.evaluation_stage import EvaluationStage
-from eva_rl.driver.ledger import Ledger
-from eva_rl.driver.progress import RunProgress, StageProgress
+from eva_rl.driver.progress import RunProgress
 from eva_rl.driver.provenance import describe_run, record_start, update_provenance
 from eva_rl.driver.run_directory import FINISHED, RunDirectory
-from eva_rl.driver.run_facts import RunFacts
-from eva_rl.driver.run_state import RunState
-from eva_rl.driver.saving import open_store
-from eva_rl.driver.sentinel_watch import SentinelWatch
 from eva_rl.driver.stages import AFTER, ALIGN, BEFORE, ENCODE, LADDER, START
 from eva_rl.evaluation.comparison import compare, compare_tasks, comparison_as_data
 from eva_rl.evaluation.store import read_outcomes
 from eva_rl.evaluation.terminal import print_comparison
-from eva_rl.metrics.jsonl import JsonlSink
-from eva_rl.metrics.sinks import MetricSink, MetricSinks
-from eva_rl.metrics.tensorboard import TensorboardSink
 from eva_rl.records.adapter import AdapterWeights
 
 
@@ -59,7 +50,7 @@ def run_alignment(
     recorded = demonstrations.result()
 
     with progress.stage(START) as stage:  # the actors load their models while the conditions are encoded
-        roles = start_roles(settings, world_model=world_model, idm=idm, tell=stage.note)
+        roles = start_roles(settings, world_model=world_model, idm=idm, tell=progress.tell)
     try:
         with progress.stage(ENCODE) as stage:
             conditions, survey = load_conditions(settings, recorded, world_model=world_model)
@@ -72,9 +63,7 @@ def run_alignment(
         update_provenance(directory.provenance, data=schedule.provenance())
         with progress.stage(ALIGN, total=settings.schedule.num_training_steps) as stage:
             stage.note("waiting for the actors' models")
-            state = _open_state(settings, directory, roles, schedule)
-            update_provenance(directory.provenance, **calibration_as_data(state.calibration))
-            _align(settings, directory, roles, schedule, state, stage)
+            state = run_align_stage(settings, directory, roles, schedule, stage)
         deployed = roles.learner.deployed()
     finally:
         roles.stop()
@@ -92,41 +81,6 @@ def run_alignment(
     update_provenance(
         directory.provenance, **{FINISHED: datetime.now().astimezone().isoformat(timespec="seconds")}
     )
-
-
-def _open_state(
-    settings: AlignSettings, directory: RunDirectory, roles: Roles, schedule: ConditionSchedule
-) -> RunState:
-    """The untouched policy with a calibrated reward, or the newest checkpoint of a resumed run."""
-    store = open_store(settings, directory.checkpoints)
-    initial = roles.learner.join()
-    ahead, watch = settings.schedule.rollouts_ahead, SentinelWatch(settings.reward)
-    booked = {"ledger": Ledger(directory.ledger), "facts": RunFacts.of(settings, schedule)}
-    if settings.run.resume and store.training_steps():
-        state = RunState.restore(store, roles.learner, rollouts_ahead=ahead, watch=watch, **booked)
-    else:
-        calibration = calibrate(settings, RemoteRollouts(roles, schedule), schedule.batch(0)[0])
-        state = RunState(
-            store, rollouts_ahead=ahead, initial=initial, calibration=calibration, watch=watch, **booked
-        )
-        state.save(roles.learner)  # so that a lost learner can be restored at any time
-    roles.prepare(state.calibration)
-    return state
-
-
-def _align(
-    settings: AlignSettings,
-    directory: RunDirectory,
-    roles: Roles,
-    schedule: ConditionSchedule,
-    state: RunState,
-    stage: StageProgress,
-) -> None:
-    stage.advance(state.training_step)
-    sinks = _open_sinks(settings, directory, num_done=state.training_step)
-    align(settings, roles, schedule, state, sinks=sinks, progress=stage)
-    sinks.close()
-    roles.learner.export(directory.adapter)
 
 
 def _evaluate(
@@ -152,11 +106,3 @@ def _evaluate(
     rows, task_rows = compare(before, after), compare_tasks(before, after)
     directory.summary.write_text(json.dumps(comparison_as_data([*rows, *task_rows]), indent=1) + "\n")
     print_comparison(rows, task_rows, console=progress.console)
-
-
-def _open_sinks(settings: AlignSettings, directory: RunDirectory, *, num_done: int) -> MetricSinks:
-    last_kept_step = num_done - 1 if num_done else None
-    sinks: list[MetricSink] = [JsonlSink(directory.metrics, last_kept_step=last_kept_step)]
-    if settings.metrics.tensorboard:
-        sinks.append(TensorboardSink(directory.tensorboard, last_kept_step=last_kept_step))
-    return MetricSinks(sinks)

@@ -64,6 +64,7 @@ class RunState:
         self.watch = watch
         self.ledger = Ledger() if ledger is None else ledger
         self._facts = facts
+        self.skipped_steps = 0
         self._store = store
         self._rollouts_ahead = rollouts_ahead
         self._policies = {self.training_step: initial}
@@ -119,6 +120,7 @@ class RunState:
             "training_step": self.training_step,
             "calibration": calibration_as_data(self.calibration),
             "watch": self.watch.state(),
+            "skipped_steps": self.skipped_steps,
             "policies": {str(step): content_hash for step, content_hash in versions.items()},
             "plan": plan,
             "ledger": {"num_steps": len(self.ledger), "chain": self.ledger.chain},
@@ -177,15 +179,5 @@ class RunState:
             facts=earlier if facts is None else facts,
         )
         state._policies = policies
+        state.skipped_steps = saved["skipped_steps"]
         return state
-
-    def rewound(self, learner: LearnerGroup) -> "RunState":
-        """The state of the newest checkpoint, loaded into a learner that has lost its own."""
-        return RunState.restore(
-            self._store,
-            learner,
-            rollouts_ahead=self._rollouts_ahead,
-            watch=self.watch,
-            ledger=self.ledger,
-            facts=self._facts,
-        )

@@ -84,15 +84,28 @@ class Saving:
         self._longest_step_s = self._longest_save_s = 0.0
         self._num_failed = 0
 
-    def after_step(self, state: RunState, learner: LearnerGroup, metrics: Mapping[str, float]) -> None:
+    def after_step(
+        self,
+        state: RunState,
+        learner: LearnerGroup,
+        metrics: Mapping[str, float],
+        *,
+        is_urgent: bool = False,
+    ) -> None:
         """Saves if it is time to.
+
+        Args:
+            state: after the training step.
+            learner: whose ranks write their own files.
+            metrics: of the training step.
+            is_urgent: a machine is about to go.
 
         Raises:
             CheckpointError: too many in a row could not be written, or the last one of the run.
         """
         now = self._clock()
         self._longest_step_s = max(self._longest_step_s, now - self._step_began)
-        if self.is_due(state.training_step, now=now):
+        if is_urgent or self.is_due(state.training_step, now=now):
             self.save(state, learner, metrics)
         self._step_began = self._clock()
 

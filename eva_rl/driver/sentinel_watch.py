@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eva_rl.config.reward import RewardSettings
-from eva_rl.driver.batch import BatchScores
+from eva_rl.driver.scores import BatchScores
 from eva_rl.rewards.reward import REWARD_PRESETS
 from eva_rl.rewards.sentinels import SENTINELS, Normal
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from jaxtyping import Int
 
 from eva_rl.actors.deepspeed_engine import Rendezvous
@@ -15,10 +14,10 @@ from eva_rl.actors.generator import Generator
 from eva_rl.actors.learner import Learner
 from eva_rl.actors.scorer import Scorer
 from eva_rl.config.align import AlignSettings
-from eva_rl.driver.batch import BatchScores
 from eva_rl.driver.calibration import CALIBRATION_STEP, calibrate
 from eva_rl.driver.condition_schedule import ConditionSchedule
 from eva_rl.driver.credit import CreditAssignment
+from eva_rl.driver.scores import BatchScores
 from eva_rl.driver.sentinel_watch import Alarm, SentinelWatch
 from eva_rl.records.adapter import AdapterWeights
 from eva_rl.records.calibration import Calibration
@@ -125,7 +124,7 @@ class SoloRun:
         started = time.process_time()
         groups = self.generate(training_step)
         generated = time.process_time()
-        scores = _batch_scores(self.score(groups))
+        scores = BatchScores.of(self.score(groups))
         self.alarms += self._watch.observe(training_step, scores)
         scored = time.process_time()
         advantages = self._credit.advantages(scores)
@@ -154,14 +153,6 @@ class _SoloRollouts:
 
     def arm_sites(self) -> Int[np.ndarray, "height width"]:
         return self._run.arm_sites(self._groups[: self._run.settings.generators.groups_per_call])
-
-
-def _batch_scores(groups: Sequence[ScoredGroup]) -> BatchScores:
-    return BatchScores(
-        rewards=torch.stack([group.breakdown.rewards for group in groups]),
-        judged=torch.stack([group.breakdown.judged for group in groups]),
-        groups=tuple(groups),
-    )
 
 
 def _free_port() -> int:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 import torch
 
-from eva_rl.driver.batch import BatchScores, PendingBatch
+from eva_rl.actors.recovery import FaultCounts
+from eva_rl.driver.batch import PendingBatch
+from eva_rl.driver.scores import BatchScores
 from eva_rl.records.adapter import LearnerUpdate
 from eva_rl.rl.advantages import Advantages
 
@@ -54,7 +56,7 @@ def measure_step(
         **update.metrics,
         "rollouts/staleness": float(batch.index - batch.policy.training_step),
         "rollouts/per_s": judged.numel() / (synced - started),
-        "sync/adapter_bytes": float(update.weights.values.nbytes),
+        "sync/adapter_bytes": float(batch.num_adapter_bytes),
         "time/generate_s": sum(group.generation_s for group in scores.groups),
         "time/score_s": sum(group.scoring_s for group in scores.groups),
         "time/cpu_s": cpu_s,
@@ -62,6 +64,16 @@ def measure_step(
         "time/learn_s": learned - waited,
         "time/sync_s": synced - learned,
         "time/step_s": synced - started,
+    }
+
+
+def measure_faults(faults: FaultCounts) -> dict[str, float]:
+    """What was survived since the run, or its continuation, began."""
+    return {
+        "faults/replaced_members": float(sum(faults.num_replaced.values())),
+        "faults/hung_members": float(faults.num_hung),
+        "faults/repeated_orders": float(faults.num_repeated),
+        "faults/remade_inputs": float(faults.num_remade),
     }
 
 

@@ -78,6 +78,11 @@ _ROWS = (
         name="learner/clip_fraction", unit="1", meaning="share of importance ratios outside the clip range"
     ),
     Metric(name="learner/grad_norm", unit="1", meaning="norm of the adapter's gradient before clipping"),
+    Metric(
+        name="learner/skipped",
+        unit="1",
+        meaning="1 if the gradient was not finite and the training step changed nothing, else 0",
+    ),
     Metric(name="learner/learning_rate", unit="1", meaning="learning rate of the last optimiser step"),
     Metric(
         name="motion/path_length_rad",
@@ -90,7 +95,23 @@ _ROWS = (
         meaning="age of the policy that made the batch: training step - adapter version",
     ),
     Metric(name="rollouts/per_s", unit="1/s", meaning="rollouts learned from per second of wall time"),
-    Metric(name="sync/adapter_bytes", unit="B", meaning="size of the adapter sent to the generators"),
+    Metric(
+        name="sync/adapter_bytes",
+        unit="B",
+        meaning="bytes of adapters that generators copied to make the batch: once per generator and version",
+    ),
+    Metric(
+        name="faults/replaced_members",
+        unit="1",
+        meaning="generators and scorers that were lost and replaced since the run began or was continued",
+    ),
+    Metric(name="faults/hung_members", unit="1", meaning="those of them that passed their deadline"),
+    Metric(name="faults/repeated_orders", unit="1", meaning="calls that were begun again after such a loss"),
+    Metric(
+        name="faults/remade_inputs",
+        unit="1",
+        meaning="chunks of rollouts that were made again because a machine took them with it",
+    ),
     Metric(name="time/generate_s", unit="s", meaning="time that generators spent on the batch, summed"),
     Metric(name="time/score_s", unit="s", meaning="time that scorers spent on the batch, summed"),
     Metric(name="time/learn_s", unit="s", meaning="wall time of the learner's update"),
@@ -100,7 +121,7 @@ _ROWS = (
         meaning="CPU-seconds that generators, scorers and learner spent on the step together",
     ),
     Metric(name="time/learn_cpu_s", unit="s", meaning="CPU-seconds of the learner's update, all ranks"),
-    Metric(name="time/sync_s", unit="s", meaning="wall time to hand the new adapter to the generators"),
+    Metric(name="time/sync_s", unit="s", meaning="wall time to put the new adapter where generators find it"),
     Metric(name="time/wait_s", unit="s", meaning="wall time that the driver waited for rewards"),
     Metric(name="time/step_s", unit="s", meaning="wall time of the whole training step"),
 )

@@ -102,3 +102,20 @@ class RolloutGroup:
         """First 16 hex digits of the SHA-256 of every member's final latents, as float32."""
         members = self.final_latents.detach().float().cpu().contiguous().numpy()
         return tuple(hashlib.sha256(member.tobytes()).hexdigest()[:16] for member in members)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationReceipt:
+    """What the driver learns of a generator's call; the rollouts themselves never pass through it.
+
+    Example:
+        GenerationReceipt(adapter=AdapterVersion(training_step=7, content_hash="9f86d081884c7d65"),
+                          num_adapter_bytes=1789952)
+
+    Attributes:
+        adapter: read from the generator's live weights.
+        num_adapter_bytes: copied into the generator for this call; 0 if it had the adapter already.
+    """
+
+    adapter: AdapterVersion
+    num_adapter_bytes: int

@@ -1,72 +1,32 @@
 """Laws of the whole loop, on real Ray, real DeepSpeed and tiny models."""
 
-import json
 import shutil
-from contextlib import contextmanager
 
 import pytest
 
-from eva_rl.actors.roles import start_roles
-from eva_rl.checkpoints.store import CheckpointStore
-from eva_rl.driver.align import align
-from eva_rl.driver.batch import PolicyMismatchError
-from eva_rl.driver.calibration import RemoteRollouts, calibrate
-from eva_rl.driver.condition_schedule import ConditionSchedule
-from eva_rl.driver.progress import RunProgress
-from eva_rl.driver.run_state import RunState
-from eva_rl.driver.sentinel_watch import SentinelWatch
-from eva_rl.metrics.jsonl import JsonlSink
-from eva_rl.metrics.sinks import MetricSinks
+from eva_rl.metrics.jsonl import read_rows
 from tests.tiny import tiny_settings
+from tests.tiny_run import running_roles, train
 
 pytestmark = pytest.mark.integration
 
 
-@contextmanager
-def running_roles(settings, models):
-    roles = start_roles(settings, world_model=models.world_model, idm=models.idm, tell=lambda line: None)
-    try:
-        yield roles
-    finally:
-        roles.stop()
-
-
-def calibrated(settings, roles, schedule):
-    return calibrate(settings, RemoteRollouts(roles, schedule), schedule.batch(0)[0])
-
-
-def run_loop(settings, models, conditions, directory, *, resume=False):
-    """Runs the loop to its end; returns the final adapter version and the metric rows."""
-    directory.mkdir(parents=True, exist_ok=True)
-    schedule = ConditionSchedule(
-        conditions, groups_per_step=settings.algorithm.groups_per_step, seed=settings.run.seed
-    )
-    store = CheckpointStore(directory / "checkpoints", keep=10)
-    ahead, watch = settings.schedule.rollouts_ahead, SentinelWatch(settings.reward)
+def run_loop(settings, models, conditions, directory, *, resume=False, before=lambda roles: None):
+    """Runs the align stage to its end; returns the final adapter version and the metric rows."""
     with running_roles(settings, models) as roles:
-        initial = roles.learner.join()
-        if resume:
-            state = RunState.restore(store, roles.learner, rollouts_ahead=ahead, watch=watch)
-        else:
-            calibration = calibrated(settings, roles, schedule)
-            state = RunState(
-                store, rollouts_ahead=ahead, initial=initial, calibration=calibration, watch=watch
-            )
-        roles.prepare(state.calibration)
-        with RunProgress(["align"]) as progress, progress.stage("align") as stage:
-            sink = JsonlSink(
-                directory / "metrics.jsonl", last_kept_step=state.training_step - 1 if resume else None
-            )
-            align(settings, roles, schedule, state, sinks=MetricSinks([sink]), progress=stage)
-            sink.close()
+        before(roles)
+        train(settings, roles, conditions, directory, resume=resume)
         version = roles.learner.deployed().version
-    rows = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
-    return version, rows
+    return version, read_rows(directory / "metrics.jsonl")
 
 
 def without_times(rows):
     return [
-        {name: value for name, value in row.items() if "time/" not in name and "per_s" not in name}
+        {
+            name: value
+            for name, value in row.items()
+            if not name.startswith(("time/", "faults/", "sync/")) and "per_s" not in name
+        }
         for row in rows
     ]
 
@@ -147,25 +107,3 @@ def test_moving_averages_survive_a_resume(local_ray, tiny_models, tiny_condition
     resumed, resumed_rows = run_loop(settings, tiny_models, tiny_conditions, directory, resume=True)
     assert resumed == version
     assert without_times(resumed_rows) == without_times(rows)
-
-
-def test_a_lost_adapter_push_is_caught_in_the_next_batch(local_ray, tiny_models, tiny_conditions, tmp_path):
-    settings = tiny_settings()
-    schedule = ConditionSchedule(tiny_conditions, groups_per_step=2, seed=0)
-    with running_roles(settings, tiny_models) as roles:
-        state = RunState(
-            CheckpointStore(tmp_path / "checkpoints", keep=1),
-            rollouts_ahead=0,
-            initial=roles.learner.join(),
-            calibration=calibrated(settings, roles, schedule),
-            watch=SentinelWatch(settings.reward),
-        )
-        roles.prepare(state.calibration)
-        roles.generators.write_adapter(state.policy)
-        roles.generators.write_adapter = lambda weights: None  # the fault: every later push is lost
-        with (
-            RunProgress(["align"]) as progress,
-            progress.stage("align") as stage,
-            pytest.raises(PolicyMismatchError, match="batch 1"),
-        ):
-            align(settings, roles, schedule, state, sinks=MetricSinks([]), progress=stage)

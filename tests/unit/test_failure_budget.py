@@ -5,8 +5,8 @@ import torch
 
 from eva_rl.actors.verdict import abstention, reasons_of
 from eva_rl.config.reward import RewardSettings
-from eva_rl.driver.batch import BatchScores
 from eva_rl.driver.failure_budget import FailureBudgetError, check_failure_budget
+from eva_rl.driver.scores import BatchScores
 from eva_rl.embodiments import EMBODIMENTS
 from eva_rl.records.adapter import AdapterVersion
 from eva_rl.records.reward import ScoredGroup

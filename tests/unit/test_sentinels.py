@@ -15,7 +15,7 @@ from eva_rl.actors.rollout_clips import RolloutClips
 from eva_rl.actors.scene_view import SceneView
 from eva_rl.config.align import AlignSettings
 from eva_rl.config.reward import RewardSettings
-from eva_rl.driver.batch import BatchScores
+from eva_rl.driver.scores import BatchScores
 from eva_rl.driver.sentinel_watch import SentinelWatch
 from eva_rl.idm import InverseDynamicsModel
 from eva_rl.metrics.table import declared_metric
