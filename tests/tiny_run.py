@@ -21,6 +21,8 @@ def running_roles(settings, models, *, tell=lambda line: None):
 def train(settings, roles, conditions, directory, *, resume=False, on_note=None):
     """Runs the align stage in `directory`; `on_note` sees the note of every training step."""
     directory.mkdir(parents=True, exist_ok=True)
+    run = settings.run.model_copy(update={"resume": resume})
+    settings = settings.model_copy(update={"run": run})
     schedule = ConditionSchedule(
         conditions, groups_per_step=settings.algorithm.groups_per_step, seed=settings.run.seed
     )
