@@ -3,8 +3,12 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from eva_rl.checkpoints.manifest import CheckpointError
+
+if TYPE_CHECKING:  # the driver brings the model libraries: `--help` need not wait for them
+    from eva_rl.driver.run_directory import RunDirectory
 
 PURPOSE = (
     "Check a checkpoint, or all of a run and its ledger; name the first thing that is missing or altered."

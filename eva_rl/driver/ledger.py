@@ -54,6 +54,9 @@ class Ledger:
             training_step: index of the batch.
             groups: that were learned from.
             made: what learning from them made.
+
+        Raises:
+            LedgerError: the line could not be written, as on a full disk.
         """
         entry = {
             "training_step": training_step,
@@ -62,9 +65,16 @@ class Ledger:
             "groups": [_group(group) for group in groups],
         }
         self._lines.append(entry | {CHAIN: _link(self.chain, entry)})
-        if self._file is not None:
+        if self._file is None:
+            return
+        try:
             with self._file.open("a") as stream:
                 stream.write(json.dumps(self._lines[-1]) + "\n")
+        except OSError as error:
+            raise LedgerError(
+                f"{self._file} cannot be written ({error.strerror}); make room, then continue with "
+                "--run.resume auto: the newest checkpoint is whole"
+            ) from None
 
     def as_bytes(self) -> bytes:
         """All lines, for a checkpoint."""
@@ -76,7 +86,7 @@ class Ledger:
         Raises:
             LedgerError: naming the first line that does not follow.
         """
-        self._lines = check_chain([json.loads(line) for line in content.decode().splitlines()])
+        self._lines = check_chain(ledger_lines(content))
         self._replace()
 
     def _replace(self) -> None:
@@ -85,6 +95,12 @@ class Ledger:
             unfinished = self._file.with_name(f".{self._file.name}.unfinished")
             unfinished.write_bytes(self.as_bytes())
             unfinished.replace(self._file)
+
+
+def ledger_lines(content: bytes) -> list[dict[str, Any]]:
+    """The lines of a ledger, unchecked; a last one that a killed process left half-written is passed over."""
+    lines = content.decode().splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def check_chain(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:

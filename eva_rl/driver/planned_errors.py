@@ -9,6 +9,7 @@ from eva_rl.checkpoints.manifest import CheckpointError
 from eva_rl.config.section import ConfigError
 from eva_rl.data.episodes import EpisodeDirectoryError
 from eva_rl.driver.failure_budget import FailureBudgetError
+from eva_rl.driver.ledger import LedgerError
 from eva_rl.embodiments.model_file import RobotFileError
 from eva_rl.rewards.evidence import MissingEvidenceError
 
@@ -19,6 +20,7 @@ PLANNED_ERRORS = (
     EvidenceUnavailableError,
     FailureBudgetError,
     LearnerLostError,
+    LedgerError,
     MissingEvidenceError,
     PlacementError,
     RobotFileError,

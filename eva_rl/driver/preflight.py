@@ -8,11 +8,12 @@ from eva_rl import pretrained
 from eva_rl.config.align import AlignSettings
 from eva_rl.config.evaluate import EvaluateSettings
 from eva_rl.config.video import EMBEDDED
-from eva_rl.data.storage import kind_of
+from eva_rl.data.storage import filesystem_of, kind_of
 from eva_rl.driver.run_directory import directory_is_free
 from eva_rl.embodiments.loading import load_embodiment
 from eva_rl.embodiments.model_file import RobotFileError
 from eva_rl.embodiments.table import EMBODIMENTS
+from eva_rl.metrics.table import UndeclaredMetricError, declared_metric
 from eva_rl.rewards.reward import REWARD_PRESETS
 from eva_rl.rewards.terms import REWARD_TERMS
 from eva_rl.rl.awm_weights import AWM_WEIGHTS
@@ -145,6 +146,22 @@ def _clips_can_go_on(settings: AlignSettings) -> str | None:
     return None
 
 
+def _checkpoints(settings: AlignSettings) -> str | None:
+    """Where checkpoints go, and what ranks them."""
+    schedule = settings.schedule
+    try:
+        declared_metric(schedule.best_metric)
+        if schedule.checkpoint_directory is not None:
+            filesystem_of(schedule.checkpoint_directory)
+    except UndeclaredMetricError:
+        return (
+            f"schedule.best_metric must be a metric of eva_rl/metrics/table.py, got {schedule.best_metric!r}"
+        )
+    except (OSError, ValueError) as error:
+        return f"schedule.checkpoint_directory {schedule.checkpoint_directory} cannot be reached: {error}"
+    return None
+
+
 def _world_model(settings: AlignSettings) -> str | None:
     directory = settings.world_model.directory or pretrained.WORLD_MODEL
     return _holds(directory, "model_index.json", "world_model.directory", "a diffusers pipeline directory")
@@ -191,6 +208,7 @@ PREFLIGHT_RULES = (
     _world_model,
     _idm,
     _demonstrations,
+    _checkpoints,
     directory_is_free,
 )
 """Every rule; each returns one sentence when broken."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from eva_rl.driver.ledger import CHAIN
+from eva_rl.driver.ledger import CHAIN, ledger_lines
 from eva_rl.driver.run_directory import RunDirectory
 from eva_rl.driver.settings_change import MISSING, differences
 from eva_rl.metrics.jsonl import read_rows
@@ -71,11 +71,8 @@ def _metrics(run: RunDirectory) -> list[Mapping[str, Any]]:
 
 
 def _ledger(run: RunDirectory) -> list[Mapping[str, Any]]:
-    lines = run.ledger.read_text().splitlines() if run.ledger.is_file() else []
-    return [
-        dict(_flat({name: value for name, value in json.loads(line).items() if name != CHAIN}))
-        for line in lines
-    ]
+    lines = ledger_lines(run.ledger.read_bytes()) if run.ledger.is_file() else []
+    return [dict(_flat({name: value for name, value in line.items() if name != CHAIN})) for line in lines]
 
 
 def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

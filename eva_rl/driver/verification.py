@@ -1,6 +1,5 @@
 """Whether a run's checkpoints and ledger are what was written: the first thing that is not is named."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from eva_rl.actors.optimizer_state import WEIGHTS
 from eva_rl.checkpoints.folder import Folder
 from eva_rl.checkpoints.manifest import MANIFEST, CheckpointError, read_file_hashes, read_manifest
 from eva_rl.checkpoints.store import CheckpointStore
-from eva_rl.driver.ledger import CHAIN, LedgerError, check_chain
+from eva_rl.driver.ledger import CHAIN, LedgerError, check_chain, ledger_lines
 from eva_rl.driver.run_state import LEDGER_FILE, POLICIES_FILE
 from eva_rl.records.adapter import adapter_hash
 
@@ -71,7 +70,7 @@ def verify_run(directory: Path, store: CheckpointStore) -> list[int]:
 
 def _read_ledger(name: str, content: bytes) -> list[dict[str, Any]]:
     try:
-        return check_chain([json.loads(line) for line in content.decode().splitlines()])
+        return check_chain(ledger_lines(content))
     except (LedgerError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{name}: {error}") from None
 

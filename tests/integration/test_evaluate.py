@@ -25,6 +25,7 @@ from eva_rl.driver.stages import STAGES
 from eva_rl.driver.trained_policy import find_policy, load_policy
 from eva_rl.evaluation.rungs import RUNGS
 from eva_rl.evaluation.store import read_outcomes, read_summaries
+from eva_rl.records.rollout_id import RolloutId
 from tests.integration.test_own_data import SMALL, episode_of
 
 pytestmark = pytest.mark.integration
@@ -213,3 +214,25 @@ def test_the_recipe_tells_what_best_of_n_costs_and_what_the_reward_ranks(recipe_
     assert {*RUNGS, "world_model/seen", "world_model/unseen"} <= correlations.keys()
     for found in correlations["world_model"].values():
         assert -1 <= found["low"] <= found["value"] <= found["high"] <= 1
+
+
+def a_rollout(run):
+    line = json.loads((run / "ledger.jsonl").read_text().splitlines()[1])
+    return RolloutId(training_step=1, condition_id=line["groups"][0]["condition_id"], member=1)
+
+
+def test_a_rollout_is_made_again_bit_for_bit(finished_run, tmp_path):
+    words = ["replay", str(finished_run), str(a_rollout(finished_run)), "--out", str(tmp_path / "again")]
+    finished = subprocess.run(
+        [sys.executable, "-m", "eva_rl.cli.main", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "as recorded, bit for bit" in finished.stdout
+    with np.load(tmp_path / "again.npz", allow_pickle=False) as content:
+        assert len(content["frames"]) == len(content["positions"]) == 21
+        assert np.isfinite(content["reward"])
+    assert (tmp_path / "again.mp4").stat().st_size > 0

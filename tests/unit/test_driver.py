@@ -199,3 +199,11 @@ def test_preflight_reports_every_impossible_name_at_once(tmp_path):
 def test_the_deterministic_kernel_cannot_be_learned_from():
     with pytest.raises(ConfigError, match=r"sampling.kernel must be one of flow_sde, dance, wan, cps"):
         settings_of("--sampling.kernel", "ode", rules=PREFLIGHT_RULES)
+
+
+def test_checkpoints_that_cannot_go_or_be_ranked_are_refused():
+    words = ["--schedule.best_metric", "reward/meen", "--schedule.checkpoint_directory", "ftp://host/x"]
+    with pytest.raises(ConfigError, match=r"schedule.best_metric must be a metric .*, got 'reward/meen'"):
+        settings_of(*words, rules=PREFLIGHT_RULES)
+    with pytest.raises(ConfigError, match=r"schedule.checkpoint_directory ftp://host/x cannot be reached"):
+        settings_of(*words[2:], rules=PREFLIGHT_RULES)

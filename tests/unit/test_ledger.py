@@ -2,10 +2,11 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from eva_rl.driver.ledger import Ledger, LedgerError
+from eva_rl.driver.ledger import Ledger, LedgerError, ledger_lines
 from tests.unit.booked import adapter_of, scored
 
 
@@ -40,7 +41,7 @@ def test_a_ledger_comes_back_and_goes_on(tmp_path):
 def test_the_first_line_that_does_not_follow_is_named(damage, message):
     lines = ledger_of(3).as_bytes().decode().splitlines()
     with pytest.raises(LedgerError, match=message):
-        Ledger().restore("\n".join(damage(lines)).encode())
+        Ledger().restore("".join(f"{line}\n" for line in damage(lines)).encode())
 
 
 def test_a_batch_of_an_adapter_that_the_learner_did_not_make_is_named():
@@ -55,3 +56,21 @@ def test_every_line_is_on_disk_at_once(tmp_path):
     ledger_of(2, tmp_path / "ledger.jsonl")
     lines = (tmp_path / "ledger.jsonl").read_text().splitlines()
     assert [json.loads(line)["training_step"] for line in lines] == [0, 1]
+
+
+def test_a_line_that_a_killed_process_cut_is_passed_over():
+    content = ledger_of(2).as_bytes()
+    assert [line["training_step"] for line in ledger_lines(content[:-10])] == [0]
+    assert len(ledger_lines(content)) == 2
+
+
+def test_a_full_disk_ends_the_run_with_a_sentence():
+    with pytest.raises(LedgerError, match=r"/dev/full cannot be written \(No space left on device\)"):
+        ledger_on_full_disk().append(0, [scored(adapter_of(0))], made=adapter_of(1).version)
+
+
+def ledger_on_full_disk():
+    """A ledger whose file is there and takes nothing more."""
+    ledger = Ledger()
+    ledger._file = Path("/dev/full")
+    return ledger
