@@ -68,6 +68,7 @@ class RunState:
         self._store = store
         self._rollouts_ahead = rollouts_ahead
         self._policies = {self.training_step: initial}
+        self._saved_step: int | None = None
 
     @property
     def policy(self) -> AdapterWeights:
@@ -89,7 +90,7 @@ class RunState:
         self._policies = {step: kept for step, kept in self._policies.items() if step >= oldest_needed}
 
     def save(self, learner: LearnerGroup, *, metrics: Mapping[str, float] | None = None) -> Folder:
-        """Checkpoints the learner, the policies in flight, the ledger and the position.
+        """Checkpoints the learner, the policies in flight, the ledger and the position, once per step.
 
         Args:
             learner: its ranks write their own files.
@@ -98,16 +99,20 @@ class RunState:
         Raises:
             OSError: it could not be written; then there is no trace of it, and earlier ones are whole.
         """
+        if self._saved_step == self.training_step:  # writing it again would put a whole one at risk
+            return self._store.at(self.training_step)
         try:
             folder = self._store.begin(self.training_step)
             files = learner.save(folder)
             policies = {str(step): weights.values for step, weights in self._policies.items()}
             files[POLICIES_FILE] = folder.write(POLICIES_FILE, save(policies))
             files[LEDGER_FILE] = folder.write(LEDGER_FILE, self.ledger.as_bytes())
-            return self._store.commit(self.training_step, self._as_data(metrics or {}), files)
+            self._store.commit(self.training_step, self._as_data(metrics or {}), files)
         except OSError:
             self._store.abandon(self.training_step)
             raise
+        self._saved_step = self.training_step
+        return folder
 
     def _as_data(self, metrics: Mapping[str, float]) -> dict[str, Any]:
         versions = {step: weights.version.content_hash for step, weights in self._policies.items()}
@@ -179,5 +184,6 @@ class RunState:
             facts=earlier if facts is None else facts,
         )
         state._policies = policies
+        state._saved_step = state.training_step
         state.skipped_steps = saved["skipped_steps"]
         return state
