@@ -12,6 +12,7 @@ from eva_rl.cli import (
     import_models,
     limits,
     merge,
+    plan,
     replay,
     report,
     rollout,
@@ -27,13 +28,17 @@ COMMANDS = {
     "import": import_models,
     "limits": limits,
     "merge": merge,
+    "plan": plan,
     "replay": replay,
     "report": report,
     "rollout": rollout,
     "score": score,
     "verify": verify,
 }
-"""Each module has PURPOSE, add_arguments(parser) and run(arguments) -> exit code."""
+"""Each module has PURPOSE, add_arguments(parser) and run(arguments) -> exit code.
+
+A module with TAKES_SETTINGS gets words such as `--learner.num_ranks 4` as `arguments.settings`.
+"""
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -45,7 +50,9 @@ def main(words: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
         module.add_arguments(commands.add_parser(name, help=module.PURPOSE, description=module.PURPOSE))
-    arguments = parser.parse_args(words)
+    arguments, arguments.settings = parser.parse_known_args(words)
+    if arguments.settings and not hasattr(COMMANDS[arguments.command], "TAKES_SETTINGS"):
+        parser.error(f"unrecognized arguments: {' '.join(arguments.settings)}")
     sys.exit(COMMANDS[arguments.command].run(arguments))
 
 

@@ -131,6 +131,6 @@ class TransformerShape:
 
     def _adapted_layers(self) -> dict[str, int]:
         """Inputs plus outputs per block by name; two attentions share their names."""
-        sizes = dict.fromkeys(ATTENTION_LAYERS, 4 * self.width)
+        sizes: dict[str, int] = dict.fromkeys(ATTENTION_LAYERS, 4 * self.width)
         sizes |= dict.fromkeys((UP_LAYER, DOWN_LAYER), self.width + self.ffn_width)
         return sizes if self.image_width is None else sizes | dict.fromkeys(IMAGE_LAYERS, 2 * self.width)
