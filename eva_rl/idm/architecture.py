@@ -1,5 +1,6 @@
 """What an inverse dynamics model was built for; written next to its weights."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 WINDOW_FRAMES = 3  # the paper's window I[t-1 .. t+1]
@@ -44,11 +45,8 @@ class IdmArchitecture:
     def __post_init__(self) -> None:
         if self.height % 8 or self.width % 8:
             raise ValueError(f"height and width must be multiples of 8, got {self.height}x{self.width}")
-        if self.window_frames not in WINDOWS:
-            raise ValueError(f"window_frames must be one of {WINDOWS}, got {self.window_frames}")
-        outside = [index for index in self.gripper_dimensions if not 0 <= index < self.num_dimensions]
-        if outside:
-            raise ValueError(f"gripper_dimensions {outside} lie outside the {self.num_dimensions} dimensions")
+        check_window(self.window_frames)
+        check_grippers(self.gripper_dimensions, num_dimensions=self.num_dimensions)
 
     @property
     def joint_dimensions(self) -> tuple[int, ...]:
@@ -61,12 +59,7 @@ class IdmArchitecture:
         Raises:
             ValueError: naming both periods.
         """
-        if abs(frame_period_s / self.frame_period_s - 1.0) > FRAME_PERIOD_TOLERANCE:
-            raise ValueError(
-                "frame period mismatch: the inverse dynamics model was trained with "
-                f"{self.frame_period_s:.4g} s between frames, the video has {frame_period_s:.4g} s; "
-                "resample the video or train another model"
-            )
+        check_period(frame_period_s, trained_s=self.frame_period_s)
 
     def check_frame_size(self, height: int, width: int) -> None:
         """Raises unless a video's frame size is the one of training.
@@ -79,3 +72,25 @@ class IdmArchitecture:
                 f"frame size mismatch: the inverse dynamics model reads {self.height}x{self.width} frames, "
                 f"the video has {height}x{width}"
             )
+
+
+def check_window(window_frames: int) -> None:
+    """Raises ValueError unless a window has one of the known lengths."""
+    if window_frames not in WINDOWS:
+        raise ValueError(f"window_frames must be one of {WINDOWS}, got {window_frames}")
+
+
+def check_grippers(gripper_dimensions: Sequence[int], *, num_dimensions: int) -> None:
+    """Raises ValueError unless all grippers are dimensions of an action."""
+    outside = [index for index in gripper_dimensions if not 0 <= index < num_dimensions]
+    if outside:
+        raise ValueError(f"gripper_dimensions {outside} lie outside the {num_dimensions} dimensions")
+
+
+def check_period(frame_period_s: float, *, trained_s: float) -> None:
+    """Raises ValueError unless a video's frame period is the one of training."""
+    if abs(frame_period_s / trained_s - 1.0) > FRAME_PERIOD_TOLERANCE:
+        raise ValueError(
+            f"frame period mismatch: the inverse dynamics model was trained with {trained_s:.4g} s between "
+            f"frames, the video has {frame_period_s:.4g} s; resample the video or train another model"
+        )

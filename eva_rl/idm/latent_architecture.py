@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from eva_rl.idm.architecture import FRAME_PERIOD_TOLERANCE, WINDOW_FRAMES, WINDOWS
+from eva_rl.idm.architecture import WINDOW_FRAMES, check_grippers, check_period, check_window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +45,10 @@ class LatentIdmArchitecture:
     window_features: int = 192
 
     def __post_init__(self) -> None:
-        if self.window_frames not in WINDOWS:
-            raise ValueError(f"window_frames must be one of {WINDOWS}, got {self.window_frames}")
+        check_window(self.window_frames)
+        check_grippers(self.gripper_dimensions, num_dimensions=self.num_dimensions)
         if any(width % 8 for width in self.channels):
             raise ValueError(f"channels must be multiples of 8, got {self.channels}")
-        outside = [index for index in self.gripper_dimensions if not 0 <= index < self.num_dimensions]
-        if outside:
-            raise ValueError(f"gripper_dimensions {outside} lie outside the {self.num_dimensions} dimensions")
 
     def check_frame_period(self, frame_period_s: float) -> None:
         """Raises unless a clip's frame period is the one of training.
@@ -59,12 +56,7 @@ class LatentIdmArchitecture:
         Raises:
             ValueError: naming both periods.
         """
-        if abs(frame_period_s / self.frame_period_s - 1.0) > FRAME_PERIOD_TOLERANCE:
-            raise ValueError(
-                "frame period mismatch: the inverse dynamics model was trained with "
-                f"{self.frame_period_s:.4g} s between frames, the clips have {frame_period_s:.4g} s; "
-                "resample the video or train another model"
-            )
+        check_period(frame_period_s, trained_s=self.frame_period_s)
 
     def check_num_frames(self, num_frames: int) -> None:
         """Raises unless so many frames fill whole latent frames.

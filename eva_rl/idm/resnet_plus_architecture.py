@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from eva_rl.idm.architecture import FRAME_PERIOD_TOLERANCE, WINDOW_FRAMES
+from eva_rl.idm.architecture import FRAME_PERIOD_TOLERANCE, WINDOW_FRAMES, check_grippers
 
 EVA_WINDOW_OFFSET_S = 0.12  # two raw RoboTwin frames of 0.06 s
 WINDOW_TOLERANCE = 0.1  # relative; one generated frame of 0.1125 s stands for EVA's 0.12 s
@@ -54,9 +54,7 @@ class ResNetPlusArchitecture:
                 f"input_size must be at least 64, got {self.input_size}: below, the last maps have a single "
                 "site and the spatial softmax sees nothing"
             )
-        outside = [index for index in self.gripper_dimensions if not 0 <= index < self.num_dimensions]
-        if outside:
-            raise ValueError(f"gripper_dimensions {outside} lie outside the {self.num_dimensions} dimensions")
+        check_grippers(self.gripper_dimensions, num_dimensions=self.num_dimensions)
         if not (self.frame_period_s > 0 and self.window_offset_s > 0):
             raise ValueError("frame_period_s and window_offset_s must be positive")
         offset_s = self.offset_frames * self.frame_period_s

@@ -12,6 +12,7 @@ from eva_rl.data.statistics import ActionStatistics
 from eva_rl.embodiments.table import EMBODIMENTS
 from eva_rl.idm.kinds import IDM_KINDS, AnyArchitecture, AnyIdm
 from eva_rl.idm.normalization import STD_FLOOR
+from eva_rl.idm.resnet_plus import RESNET_PLUS_KIND
 
 SIZES = (
     "channels",
@@ -41,6 +42,26 @@ class Latents:
     codec: str
 
 
+def reads_latents(settings: IdmSettings) -> bool:
+    """Whether the settings' kind of model is given latents instead of frames."""
+    return IDM_KINDS[settings.idm.kind].model.reads == "latents"
+
+
+def given_sizes(settings: IdmSettings) -> dict[str, Any]:
+    """The sizes that the settings name; the others are the kind's own.
+
+    Raises:
+        ConfigError: a size is given that the kind does not have.
+    """
+    known = {field.name for field in fields(IDM_KINDS[settings.idm.kind].architecture)}
+    given = {name: value for name in SIZES if (value := getattr(settings.idm, name)) is not None}
+    if foreign := sorted(given.keys() - known):
+        raise ConfigError(
+            [f"idm.{name}: idm.kind = {settings.idm.kind} has no such size; leave it out" for name in foreign]
+        )
+    return given
+
+
 def architecture_of(settings: IdmSettings, latents: Latents | None = None) -> AnyArchitecture:
     """The network's sizes, from the robot, the clips and the settings.
 
@@ -53,17 +74,12 @@ def architecture_of(settings: IdmSettings, latents: Latents | None = None) -> An
     """
     kind = IDM_KINDS[settings.idm.kind]
     embodiment = EMBODIMENTS[settings.robot.embodiment]
-    known = {field.name for field in fields(kind.architecture)}
-    given = {name: value for name in SIZES if (value := getattr(settings.idm, name)) is not None}
-    if foreign := sorted(given.keys() - known):
-        raise ConfigError(
-            [f"idm.{name}: idm.kind = {settings.idm.kind} has no such size; leave it out" for name in foreign]
-        )
+    given = given_sizes(settings)
     sizes = {
         "num_dimensions": embodiment.dimension,
         "gripper_dimensions": embodiment.gripper_indices,
         "frame_period_s": settings.video.frame_period_s,
-        **_clip_sizes(settings, latents, known=known),
+        **_clip_sizes(settings, latents),
         **given,
     }
     try:
@@ -91,7 +107,7 @@ def new_idm(architecture: AnyArchitecture, settings: IdmSettings, statistics: Ac
     return model
 
 
-def _clip_sizes(settings: IdmSettings, latents: Latents | None, *, known: set[str]) -> Mapping[str, object]:
+def _clip_sizes(settings: IdmSettings, latents: Latents | None) -> Mapping[str, object]:
     """What the clips themselves say."""
     video = settings.video
     if latents is not None:
@@ -103,6 +119,6 @@ def _clip_sizes(settings: IdmSettings, latents: Latents | None, *, known: set[st
             "latent_width": width,
             "frames_per_latent": (video.num_frames - 1) // (num_latent_frames - 1),
         }
-    if "window_offset_s" in known:
+    if settings.idm.kind == RESNET_PLUS_KIND:
         return {"window_offset_s": video.frame_period_s}
     return {"height": video.height, "width": video.width}

@@ -10,8 +10,9 @@ from eva_rl.config.pretraining import IdmSettings
 from eva_rl.data.formats import read_actions
 from eva_rl.data.statistics import ActionStatistics
 from eva_rl.idm.kinds import AnyIdm
-from eva_rl.pretraining.idm_clips import clips_of, refuse_impossible
+from eva_rl.pretraining.idm_clips import clips_of
 from eva_rl.pretraining.idm_models import architecture_of, new_idm
+from eva_rl.pretraining.idm_rules import refuse_impossible
 from eva_rl.pretraining.idm_trainee import IdmObjective
 from eva_rl.pretraining.job_directory import write_card
 from eva_rl.pretraining.loop_options import LoopOptions

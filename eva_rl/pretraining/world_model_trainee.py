@@ -14,6 +14,7 @@ from torch._dynamo.exc import TorchDynamoException
 from eva_rl.config.models import WorldModelSettings
 from eva_rl.config.pretraining import SftSettings, WorldModelTrainingSettings
 from eva_rl.pretraining.clips import Batch, as_tensors, dataset_shard, read_all, split_batch
+from eva_rl.pretraining.imagined_accuracy import ImaginedAccuracy
 from eva_rl.pretraining.loop_options import VALIDATION, VALIDATION_LOSS, LoopOptions
 from eva_rl.pretraining.training_loop import train_on_shards
 from eva_rl.records.condition import ConditionTensors
@@ -42,10 +43,29 @@ def train_on_worker(*, settings: SftSettings, start: Path, options: LoopOptions)
     )
     prepare_weights(world_model, settings.world_model, seed=settings.run.seed)
     validation_clips = read_all(dataset_shard(VALIDATION), prepare=as_tensors)
-    trainee = WorldModelTrainee(world_model, validation_clips, shift=settings.world_model.shift)
+    trainee = WorldModelTrainee(
+        world_model,
+        validation_clips,
+        shift=settings.world_model.shift,
+        accuracy=_accuracy(settings, world_model, start=start),
+    )
     if settings.world_model.compiles:
         compile_blocks(trainee, split_batch(validation_clips, size=settings.training.batch_size)[0])
     train_on_shards(trainee, settings.training, prepare=as_tensors, options=options, seed=settings.run.seed)
+
+
+def _accuracy(settings: SftSettings, world_model: WorldModel, *, start: Path) -> ImaginedAccuracy | None:
+    """Measures imagined clips, where a model that reads them is named."""
+    model = settings.world_model
+    if model.validation_idm is None:
+        return None
+    return ImaginedAccuracy.from_directory(
+        world_model,
+        idm=model.validation_idm,
+        world_model_directory=start,
+        frame_period_s=settings.video.frame_period_s,
+        num_steps=model.validation_sampling_steps,
+    )
 
 
 def opening(settings: WorldModelTrainingSettings) -> WorldModelSettings:
@@ -80,15 +100,24 @@ class WorldModelTrainee:
         world_model: its transformer is trained.
         validation_clips: encoded held-out clips.
         shift: of the training noise levels.
+        accuracy: measures imagined clips too; None leaves it at the error of the latents.
     """
 
-    def __init__(self, world_model: WorldModel, validation_clips: Batch, *, shift: float) -> None:
+    def __init__(
+        self,
+        world_model: WorldModel,
+        validation_clips: Batch,
+        *,
+        shift: float,
+        accuracy: ImaginedAccuracy | None = None,
+    ) -> None:
         self.network = world_model.transformer.train()
         self._world_model = world_model
         self._validation_clips = {
             name: values.to(world_model.device) for name, values in validation_clips.items()
         }
         self._shift = shift
+        self._accuracy = accuracy
 
     def loss(self, network: nn.Module, batch: Batch, *, generator: torch.Generator) -> Tensor:
         """Flow-matching loss of one batch."""
@@ -108,7 +137,11 @@ class WorldModelTrainee:
 
     @torch.no_grad()
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Error of the clean latents of held-out clips, at fixed noise: per level, and on average."""
+        """Error of the clean latents of held-out clips, at fixed noise: per level, and on average.
+
+        With an inverse dynamics model also what it reads from clips that are imagined from the same start.
+        """
+        batches = split_batch(self._validation_clips, size=VALIDATION_BATCH)
         flow_velocity = partial(self._world_model.flow_velocity, network=network)
         scores = {}
         for sigma in VALIDATION_SIGMAS:
@@ -121,10 +154,14 @@ class WorldModelTrainee:
                     sigma=torch.full((len(batch["latents"]),), sigma, device=batch["latents"].device),
                     generator=generator,
                 )
-                for batch in split_batch(self._validation_clips, size=VALIDATION_BATCH)
+                for batch in batches
             ]
             scores[f"validation/error_at_{sigma}"] = torch.cat(errors).mean().item()
-        return {VALIDATION_LOSS: sum(scores.values()) / len(scores), **scores}
+        scores[VALIDATION_LOSS] = sum(scores.values()) / len(scores)
+        if self._accuracy is not None:
+            conditions = [self._condition(batch) for batch in batches]
+            scores |= self._accuracy(batches, conditions, network=network)
+        return scores
 
 
 def compile_blocks(trainee: WorldModelTrainee, batch: Batch) -> bool:

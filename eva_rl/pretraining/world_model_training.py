@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from eva_rl.config.pretraining import SftSettings
-from eva_rl.data.encoded import are_encoded
+from eva_rl.data.encoded import EncodedClips, are_encoded
 from eva_rl.data.encoded_stream import stream_encoded
 from eva_rl.data.episodes import split_episodes
 from eva_rl.data.formats import read_instructions
@@ -77,7 +77,10 @@ def train_world_model(
     weights, metrics = run_train_job(
         train_world_model_on_worker,
         {"settings": settings, "start": start.resolve(), "options": options},
-        datasets={split: stream_encoded(clips, split) for split in (TRAINING, VALIDATION)},
+        datasets={
+            TRAINING: stream_encoded(clips, TRAINING),
+            VALIDATION: stream_encoded(clips, VALIDATION, columns=_validation_columns(settings, clips)),
+        },
         settings=settings.training,
         job_directory=job_directory,
         on_steps=on_steps,
@@ -94,6 +97,11 @@ def train_world_model(
         metrics=metrics,
     )
     return metrics
+
+
+def _validation_columns(settings: SftSettings, clips: EncodedClips) -> list[str]:
+    """What validation needs of the clips: recorded motion too, where imagined motion is compared with it."""
+    return [*clips.tensors, *(("actions",) if settings.world_model.validation_idm else ())]
 
 
 def start_of(settings: SftSettings, job_directory: Path) -> Path:

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch._inductor.config
 
+from eva_rl import pretrained
 from eva_rl.config.pretraining import IdmSettings, SftSettings
 from eva_rl.config.section import ConfigError
 from eva_rl.config.video import VideoSettings
@@ -16,7 +17,7 @@ from eva_rl.data.ray_pipeline import stream_windows
 from eva_rl.idm import IDM_KINDS, InverseDynamicsModel, open_idm
 from eva_rl.pretraining.clips import batches_from_stream, window_shape
 from eva_rl.pretraining.collection import collect_demonstrations
-from eva_rl.pretraining.idm_clips import refuse_impossible
+from eva_rl.pretraining.idm_rules import refuse_impossible
 from eva_rl.pretraining.idm_trainee import as_tensors
 from eva_rl.pretraining.idm_training import train_idm
 from eva_rl.pretraining.loop_options import VALIDATION_LOSS
@@ -118,14 +119,21 @@ def test_the_card_says_how_the_model_came_about(world_model_job):
     assert card["metrics"]["cpu_s"] > 0
 
 
-def test_a_longer_training_continues_at_the_step_where_the_job_stopped(world_model_job, demonstrations):
+def test_a_longer_training_continues_where_the_job_stopped_and_an_idm_reads_what_it_imagines(
+    world_model_job, demonstrations
+):
     job_directory, model = world_model_job / "job", world_model_job / "longer"
     before = reported_steps(job_directory)
     settings = world_model_settings(model, num_steps=20)
+    reader = settings.world_model.model_copy(update={"validation_idm": pretrained.IDM})
+    settings = settings.model_copy(update={"world_model": reader})
     files = list_episodes(demonstrations)
     train_world_model(settings, files=files, job_directory=job_directory, provenance={})
     assert before[-1] == 12
     assert reported_steps(job_directory)[len(before) :] == [16, 20]
+    last = json.loads((job_directory / "metrics.jsonl").read_text().splitlines()[-1])
+    assert 0 <= last["validation/frame_accuracy"] < 0.5  # twelve steps imagine nothing yet
+    assert last["validation/joint_rmse_rad"] > 0.05
 
 
 def test_idm_training_on_two_workers_lowers_the_held_out_error_and_leaves_a_model(
@@ -149,9 +157,13 @@ def test_idm_training_on_two_workers_lowers_the_held_out_error_and_leaves_a_mode
 @pytest.mark.parametrize(
     ("kind", "sizes"),
     [
-        ("masked", {"mirrored_share": 0.5, "mask_channels": 8}),
         ("latent", {"channels": (16, 16, 16)}),
-        ("resnet_plus", {"width": 4, "input_size": 64, "reconstruction_share": 0.0}),
+        pytest.param("masked", {"mirrored_share": 0.5, "mask_channels": 8}, marks=pytest.mark.slow),
+        pytest.param(
+            "resnet_plus",
+            {"width": 4, "input_size": 64, "reconstruction_share": 0.0},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_the_recipe_trains_every_other_kind_too(world_model_job, demonstrations, tmp_path, kind, sizes):
@@ -185,6 +197,12 @@ def test_the_recipe_trains_every_other_kind_too(world_model_job, demonstrations,
             "idm.mirrored_share is 0.5, but embodiment 'franka-panda' gives no mirror_signs",
         ),
         ({"world_model": ".", "mask_penalty": 0.1}, {}, "idm.mask_penalty: idm.kind = conv has no such size"),
+        (
+            {"kind": "latent", "world_model": ".", "mask_penalty": 0.1},
+            {},
+            "idm.mask_penalty: idm.kind = latent has no such size",
+        ),
+        ({"world_model": "no-model"}, {}, "idm.world_model no-model holds no model_index.json"),
         (
             {"kind": "resnet_plus", "world_model": ".", "window_offset_s": 0.12},
             {},
