@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -102,7 +103,8 @@ def measure_all(arguments: argparse.Namespace, *, models: Mapping[Model, Path]) 
     ]
     results = {
         "provenance": describe_run(
-            seed=arguments.seeds[0], model_directories={"world_model": pretrained.WORLD_MODEL}
+            seed=arguments.seeds[0],
+            model_directories={"world_model": Path(os.path.relpath(pretrained.WORLD_MODEL))},
         ),
         "settings": {
             key: value for key, value in vars(arguments).items() if key not in ("directory", "result")
