@@ -1,6 +1,6 @@
 """One row of limits as a file that people can read, change and give to a run."""
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from eva_rl.embodiments.embodiment import Embodiment
 from eva_rl.embodiments.joint_limits import JointLimits
 from eva_rl.embodiments.model_file import RobotFileError
 
-ROW_FIELDS = ("embodiment", "source", "own_settings", "notes", "arms")
+ROW_FIELDS = ("embodiment", "source", "own_settings", "notes", "mirror_signs", "arms")
 
 
 def as_data(row: Embodiment) -> dict[str, Any]:
@@ -21,11 +21,13 @@ def as_data(row: Embodiment) -> dict[str, Any]:
         arms[name] = {
             key: list(value) if isinstance(value, tuple) else value for key, value in figures.items()
         }
+    mirror = {} if row.mirror_signs is None else {"mirror_signs": list(row.mirror_signs)}
     return {
         "embodiment": row.name,
         "source": row.source,
         "own_settings": list(row.own_settings),
         "notes": row.notes,
+        **mirror,
         "arms": arms,
     }
 
@@ -47,12 +49,12 @@ def read_row(path: Path) -> Embodiment:
         raise RobotFileError(f"{path} is no readable YAML: {error}") from error
     if not isinstance(data, dict) or not {"embodiment", "source", "arms"} <= set(data) <= set(ROW_FIELDS):
         raise RobotFileError(
-            f"{path} must have the keys {', '.join(ROW_FIELDS)} (own_settings and notes may be missing); "
-            "see what `eva-rl limits` prints"
+            f"{path} must have the keys {', '.join(ROW_FIELDS)} (own_settings, notes and mirror_signs may be "
+            "missing); see what `eva-rl limits` prints"
         )
     if not isinstance(data["arms"], dict):
         raise RobotFileError(f"{path}: arms must name each arm's figures, got {data['arms']!r}")
-    return Embodiment(
+    row = Embodiment(
         name=str(data["embodiment"]),
         arm_names=tuple(data["arms"]),
         arms=tuple(_arm(name, figures, path) for name, figures in data["arms"].items()),
@@ -60,6 +62,18 @@ def read_row(path: Path) -> Embodiment:
         own_settings=tuple(data.get("own_settings") or ()),
         notes=str(data.get("notes") or ""),
     )
+    try:
+        return replace(row, mirror_signs=_mirror(data.get("mirror_signs")))
+    except ValueError as error:
+        raise RobotFileError(f"{path}: {error}") from error
+
+
+def _mirror(signs: Any) -> tuple[float, ...] | None:
+    if signs is None:
+        return None
+    if not isinstance(signs, list) or not all(isinstance(sign, int | float) for sign in signs):
+        raise ValueError(f"mirror_signs must be a list of 1 and -1, got {signs!r}")
+    return tuple(float(sign) for sign in signs)
 
 
 def _arm(name: str, figures: Any, path: Path) -> JointLimits:

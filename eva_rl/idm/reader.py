@@ -1,5 +1,6 @@
 """What the small models share: from features of every frame to joint positions."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
@@ -16,7 +17,7 @@ from eva_rl.idm.readout import decided, positions_and_logits, window_layers, wit
 Sizes = TypeVar("Sizes", IdmArchitecture, LatentIdmArchitecture)
 
 
-class FeatureReader(nn.Module, Generic[Sizes]):
+class FeatureReader(nn.Module, ABC, Generic[Sizes]):
     """A window over the features of frames, then a head. Subclasses say where the features come from.
 
     Joints are regressed in units of their own spread; grippers are classified, because commands are open or
@@ -59,13 +60,13 @@ class FeatureReader(nn.Module, Generic[Sizes]):
         self.get_buffer("position_mean").copy_(mean)
         self.get_buffer("position_std").copy_(std)
 
+    @abstractmethod
     def features(self, inputs: Tensor) -> Float[Tensor, "B T features"]:
         """Features of every frame.
 
         Args:
             inputs: frames or latents, as `reads` says.
         """
-        raise NotImplementedError
 
     def forward(self, inputs: Tensor) -> Float[Tensor, "B T D"]:
         """Predicts joint positions and gripper logits; differentiable in the inputs.

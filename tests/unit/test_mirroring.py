@@ -8,6 +8,8 @@ import torch
 
 from eva_rl.embodiments import EMBODIMENTS
 from eva_rl.embodiments.mirroring import Mirror
+from eva_rl.embodiments.model_file import RobotFileError
+from eva_rl.embodiments.row_file import as_yaml, read_row
 from eva_rl.idm.augmentation import mirrored_actions, with_mirrored_clips
 from eva_rl.simulators.bimanual import BimanualScene
 
@@ -68,6 +70,15 @@ def test_clips_are_mirrored_with_their_actions_in_the_wanted_share():
 def test_a_robot_that_gives_no_mirror_is_refused_by_name():
     with pytest.raises(ValueError, match="embodiment 'ur5' gives no mirror_signs"):
         Mirror.of(EMBODIMENTS["ur5"])
+
+
+@pytest.mark.parametrize("signs", ["[1, 1, 1]", "yes", "[a, b]", "[2, 1, 1, 1, 1, 1]"])
+def test_impossible_signs_in_a_limits_file_are_refused_with_its_name(signs, tmp_path):
+    file = tmp_path / "limits.yaml"
+    row = replace(EMBODIMENTS["bimanual"], mirror_signs=None)
+    file.write_text(as_yaml(row) + f"mirror_signs: {signs}\n")
+    with pytest.raises(RobotFileError, match=r"limits\.yaml: .*mirror_signs must be"):
+        read_row(file)
 
 
 @pytest.mark.parametrize("signs", [(1.0,) * 5, (1.0, 0.5, 1.0, 1.0, 1.0, 1.0)])
