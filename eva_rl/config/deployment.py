@@ -65,6 +65,12 @@ class MachineSettings(Section):
     gpu_type: str | None = Field(
         default=None, description="GPU model as Ray and Slurm name it, such as H100. Default: any."
     )
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="More Ray node labels, which the roles' labels may ask for."
+    )
+    resources: dict[str, int] = Field(
+        default_factory=dict, description="Custom Ray resources per machine, such as {rack_a: 1}."
+    )
     node_selector: dict[str, str] = Field(
         default_factory=dict, description="Kubernetes labels of the nodes that may hold the pods."
     )

@@ -6,13 +6,11 @@ import yaml
 
 from eva_rl.config.deployment import GroupSettings, VolumeSettings
 from eva_rl.deployment.command import run_command
-from eva_rl.deployment.demand import ROLE_LABEL, demands_of
+from eva_rl.deployment.demand import demands_of, labels_of
 from eva_rl.deployment.loading import Deployment
 from eva_rl.deployment.pods import container_security, head_pod, submitter_pod, worker_pod
 
 API_VERSION = "ray.io/v1"
-ACCELERATOR_LABEL = "ray.io/accelerator-type"
-"""Label that Ray itself gives a node with GPUs; declared, so that a group of no machines can be chosen."""
 
 
 def ray_cluster(deployment: Deployment) -> dict[str, Any]:
@@ -33,7 +31,7 @@ def ray_job(deployment: Deployment) -> dict[str, Any]:
         "kind": "RayJob",
         "metadata": _metadata(deployment),
         "spec": {
-            "entrypoint": run_command(settings, root=settings.image.root),
+            "entrypoint": run_command(deployment, root=settings.image.root),
             "runtimeEnvYAML": yaml.safe_dump({"env_vars": deployment.environment}),
             "submissionMode": "K8sJobMode",
             "submitterPodTemplate": submitter_pod(deployment),
@@ -83,13 +81,14 @@ def _cluster_spec(deployment: Deployment) -> dict[str, Any]:
 
 
 def _worker_group(deployment: Deployment, name: str, group: GroupSettings) -> dict[str, Any]:
-    labels = {ROLE_LABEL: name} | ({ACCELERATOR_LABEL: group.gpu_type} if group.gpu_type else {})
+    custom = {"resources": {key: str(amount) for key, amount in group.resources.items()}}
     return {
         "groupName": name,
         "replicas": group.min_replicas,
         "minReplicas": group.min_replicas,
         "maxReplicas": group.max_replicas,
-        "labels": labels,
+        "labels": labels_of(name, group),
+        **(custom if group.resources else {}),
         "rayStartParams": {},
         "template": worker_pod(deployment, group, role=name),
     }

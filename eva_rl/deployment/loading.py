@@ -1,5 +1,7 @@
 """A deployment file and the run it names, loaded and checked against each other."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from eva_rl.config.deployment import DeploymentSettings
 from eva_rl.config.loading import load_settings
 from eva_rl.config.rules import ALIGN_RULES
 from eva_rl.config.section import ConfigError
-from eva_rl.deployment.demand import agreement_problems
+from eva_rl.deployment.demand import ROLE_LABEL, agreement_problems, demands_of
 
 KNOWN_RUNTIME_ENV = ("env_vars", "excludes")
 
@@ -23,12 +25,14 @@ class Deployment:
     Attributes:
         settings: the machines.
         run: resolved settings of the run.
+        overrides: settings beside those of the recipe's file, as words of its command line.
         environment: variables of every process, from the runtime environment.
         source: the settings file, as the rendered files name it.
     """
 
     settings: DeploymentSettings
     run: AlignSettings
+    overrides: tuple[str, ...]
     environment: dict[str, str]
     source: str
 
@@ -40,14 +44,28 @@ def load_deployment(file: Path) -> Deployment:
         ConfigError: with every problem of the file, of the run, and of the two together.
     """
     settings = load_settings(DeploymentSettings, file=file, overrides=())
-    run = load_settings(
-        AlignSettings, file=settings.job.config, overrides=settings.job.overrides, rules=lambda: ALIGN_RULES
-    )
+    run = _run(settings, settings.job.overrides)
+    words = (*settings.job.overrides, *_role_labels(run))
+    run = _run(settings, words)
     environment, problems = _environment(settings.job.runtime_env)
     problems += agreement_problems(settings, run)
     if problems:
         raise ConfigError(problems)
-    return Deployment(settings=settings, run=run, environment=environment, source=file.as_posix())
+    return Deployment(
+        settings=settings, run=run, overrides=words, environment=environment, source=file.as_posix()
+    )
+
+
+def _run(settings: DeploymentSettings, words: Sequence[str]) -> AlignSettings:
+    return load_settings(AlignSettings, file=settings.job.config, overrides=words, rules=lambda: ALIGN_RULES)
+
+
+def _role_labels(run: AlignSettings) -> list[str]:
+    """Settings that send every role to the machines that were bought for it."""
+    return [
+        f"--{demand.section}.labels={json.dumps({**demand.each.labels, ROLE_LABEL: name})}"
+        for name, demand in demands_of(run).items()
+    ]
 
 
 def _environment(file: Path) -> tuple[dict[str, str], list[str]]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from eva_rl.config.deployment import DeploymentSettings, GroupSettings, MachineSettings
-from eva_rl.deployment.demand import ROLE_LABEL, demands_of
+from eva_rl.deployment.demand import demands_of, labels_of
 from eva_rl.deployment.loading import Deployment
 from eva_rl.deployment.pods import GCS_PORT, METRICS_PORT
 
@@ -18,7 +18,8 @@ def ray_up_cluster(deployment: Deployment) -> dict[str, Any]:
     workers = {name: getattr(settings.groups, name) for name in (*demands_of(deployment.run), "data")}
     head_type = _node_type(settings, settings.groups.head) | {"resources": {"CPU": 0}}
     environment = " ".join(f"{name}={value}" for name, value in deployment.environment.items())
-    start = f"ulimit -n 65536; RAY_AUTH_MODE=token {environment} ray start"
+    # Version 2 of the autoscaler, which looks at labels.
+    start = f"ulimit -n 65536; RAY_AUTH_MODE=token RAY_enable_autoscaler_v2=1 {environment} ray start"
     return {
         "cluster_name": settings.job.name,
         "max_workers": sum(group.max_replicas for group in workers.values()),
@@ -69,11 +70,11 @@ def _worker_type(settings: DeploymentSettings, name: str, group: GroupSettings) 
     return _node_type(settings, group) | {
         "min_workers": group.min_replicas,
         "max_workers": group.max_replicas,
-        "labels": {ROLE_LABEL: name},
+        "labels": labels_of(name, group),
     }
 
 
 def _node_type(settings: DeploymentSettings, machine: MachineSettings) -> dict[str, Any]:
-    resources = {"CPU": machine.cpus} | ({"GPU": machine.gpus} if machine.gpus else {})
+    resources = {"CPU": machine.cpus} | ({"GPU": machine.gpus} if machine.gpus else {}) | machine.resources
     image = {"docker": {"worker_image": settings.image.cuda}} if machine.gpus else {}
     return {"resources": resources, "node_config": dict(machine.vm), **image}

@@ -1,11 +1,12 @@
 """The Slurm script: one heterogeneous job, a component for the head and one per role."""
 
+import json
 from importlib import resources
 
 import jinja2
 
 from eva_rl.deployment.command import run_command
-from eva_rl.deployment.demand import ROLE_LABEL, machines_needed
+from eva_rl.deployment.demand import labels_of, machines_needed
 from eva_rl.deployment.loading import Deployment
 
 TEMPLATE = "slurm.sh.j2"
@@ -23,8 +24,11 @@ def slurm_script(deployment: Deployment) -> str:
         name=settings.job.name,
         slurm=settings.slurm,
         components=[(name, getattr(settings.groups, name), number) for name, number in needed.items()],
-        role_label=ROLE_LABEL,
+        labels=lambda name, machine: ",".join(
+            f"{key}={text}" for key, text in labels_of(name, machine).items()
+        ),
+        resources=lambda machine: json.dumps(machine.resources),
         environment=deployment.environment,
         runs=settings.volumes.runs.mount,
-        command=run_command(settings),
+        command=run_command(deployment),
     )

@@ -96,9 +96,13 @@ def smoke_deployment(tmp_path):
     return file
 
 
-def submit(head, *words, **environment):
-    """Submits as a user would; a head that is not ready for jobs yet says so and is asked again."""
-    command = [str(REPOSITORY / "cluster" / "submit.sh"), *map(str, words)]
+def submit(head, settings, **environment):
+    """Submits as a user would; a head that is not ready for jobs yet says so and is asked again.
+
+    The head is the only machine here, so no role asks for one of its own.
+    """
+    anywhere = [f"--{role}.labels={{}}" for role in ("generators", "scorers", "learner", "evaluation")]
+    command = [str(REPOSITORY / "cluster" / "submit.sh"), str(settings), *anywhere]
     surroundings = head.environment | {"RAY_ADDRESS": head.dashboard} | environment
     deadline = time.monotonic() + START_TIMEOUT_S
     while True:

@@ -1,6 +1,7 @@
 """Machines agree with the run, and what is rendered from them with what operators' tools accept."""
 
 import copy
+import re
 import shlex
 import subprocess
 import sys
@@ -14,10 +15,12 @@ import yaml
 from packaging.requirements import Requirement
 from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
 from ray.autoscaler._private.util import validate_config
+from ray.scripts.scripts import start as ray_start
 
 from eva_rl.cli.main import main
 from eva_rl.config.align import AlignSettings
 from eva_rl.config.loading import load_settings
+from eva_rl.config.placement import PlacedSection
 from eva_rl.config.section import ConfigError
 from eva_rl.deployment.command import run_command
 from eva_rl.deployment.demand import RoleDemand, actors_per_machine, machines_needed
@@ -110,7 +113,8 @@ def call(*words):
 def test_as_many_actors_as_cores_and_gpus_allow_share_a_machine(num_cpus, num_gpus, expected):
     machine = loaded("wan_ti2v_5b").settings.groups.learner
     assert (machine.cpus, machine.gpus) == (96, 8)
-    demand = RoleDemand(count_setting="x.count", num_actors=1, num_cpus=num_cpus, num_gpus=num_gpus)
+    each = PlacedSection(num_cpus=num_cpus, num_gpus=num_gpus)
+    demand = RoleDemand(section="x", count_setting="x.count", num_actors=1, each=each)
     assert actors_per_machine(demand, machine) == expected
 
 
@@ -133,7 +137,53 @@ def test_machines_that_nobody_uses_are_refused(tmp_path):
 
 def test_a_machine_too_small_for_one_actor_is_refused(tmp_path):
     (problem,) = problems_of(altered(tmp_path, lambda values: values["groups"]["learner"].update(cpus=4)))
-    assert "groups.learner: a machine with 4 CPUs and 8 GPUs holds no actor" in problem
+    assert "groups.learner: a machine with 4 CPUs, 8 GPUs and 1024 GiB holds no actor" in problem
+
+
+@pytest.mark.parametrize(
+    ("word", "problem"),
+    [
+        ("--generators.memory_mb=200000", "holds no actor of the role, which asks for .* 200000 MB"),
+        ("--generators.custom_resources={rack: 1}", "holds no actor of the role, which asks for .* 1 rack"),
+        ("--generators.accelerator_type=A100", "gpu_type = H100, but generators.accelerator_type = A100"),
+        ("--generators.labels={zone: a}", "do not meet generators.labels = .*'zone': 'a'"),
+        ("--generators.max_count=12", "generators.count = 12 .* needs 12 machines"),
+        (
+            "--generators.labels={eva-rl/role: scorers}",
+            None,
+        ),  # the role's own machines, whatever the file says
+        ("--generators.labels={ray.io/accelerator-type: 'in(H100, H200)'}", None),
+    ],
+)
+def test_whatever_a_role_asks_of_its_machines_is_held_against_the_group(tmp_path, word, problem):
+    file = altered(tmp_path, lambda values: values["job"].update(overrides=[word]))
+    if problem is None:
+        assert load_deployment(file).run.generators.labels["eva-rl/role"] == "generators"
+    else:
+        (found,) = problems_of(file)
+        assert re.search(problem, found), found
+
+
+def test_labels_and_custom_resources_of_a_group_reach_every_way_to_get_machines(tmp_path):
+    def change(values):
+        values["groups"]["generators"].update(resources={"rack": 2}, labels={"zone": "a"})
+        values["job"]["overrides"] = [
+            "--generators.labels={zone: a}",
+            "--generators.custom_resources={rack: 1}",
+        ]
+
+    texts = render(load_deployment(altered(tmp_path, change)))
+    manifest = yaml.safe_load(texts["raycluster.yaml"])
+    manifest["metadata"]["namespace"] = "default"
+    seen = _derive_autoscaling_config_from_ray_cr(manifest)["available_node_types"]["generators"]
+    machine = yaml.safe_load(texts["ray_up.yaml"])["available_node_types"]["generators"]
+    for kind in (seen, machine):
+        assert kind["labels"] == {"eva-rl/role": "generators", "ray.io/accelerator-type": "H100", "zone": "a"}
+        assert kind["resources"]["rack"] == 2
+    (line,) = [
+        line for line in texts["slurm.sh"].splitlines() if "role=generators" in line and "workers " in line
+    ]
+    assert shlex.split(line)[-1] == '{"rack": 2}'
 
 
 def test_every_problem_of_both_files_is_told_at_once_and_unknown_keys_with_the_nearest(tmp_path):
@@ -156,7 +206,7 @@ def test_a_run_that_cannot_be_is_refused_before_any_machine(tmp_path):
 
 
 def test_the_job_runs_the_recipe_with_the_settings_that_the_machines_were_counted_for(deployment):
-    words = shlex.split(run_command(deployment.settings))
+    words = shlex.split(run_command(deployment))
     assert words[:2] == ["python", "recipes/robotwin_align.py"]
     assert Path(words[1]).is_file()
     run = load_settings(AlignSettings, file=Path(words[3]), overrides=words[4:-2])
@@ -288,8 +338,21 @@ def test_the_slurm_script_is_good_bash_and_asks_for_every_actors_machine(deploym
     nodes = [int(line.partition("=")[2]) for line in lines if line.startswith("#SBATCH --nodes=")]
     needed = machines_needed(deployment.settings, deployment.run)
     assert nodes == [1, *(needed[name] for name in (*ROLES, "data"))]
-    started = [line.split()[2:4] for line in lines if line.startswith("workers ")]
-    assert started == [[str(needed[name]), name] for name in (*ROLES, "data")]
+    started = [shlex.split(line) for line in lines if line.startswith("workers ")]
+    roles = [[words[2], words[5].partition(",")[0]] for words in started]
+    assert roles == [[str(needed[name]), f"eva-rl/role={name}"] for name in (*ROLES, "data")]
+
+
+def test_ray_start_knows_every_option_that_is_passed_to_it(files, texts):
+    known = {name for option in ray_start.params for name in option.opts}
+    script = texts["slurm.sh"].replace("\\\n", " ").splitlines()
+    commands = [line for line in script if "ray start" in line]
+    for part in ("head_start_ray_commands", "worker_start_ray_commands"):
+        commands += [line for line in files["ray_up.yaml"][part] if "ray start" in line]
+    options = {name for line in commands for name in re.findall(r"--[a-z-]+", line.partition("ray start")[2])}
+    options |= {f"--{name}" for name in files["raycluster.yaml"]["spec"]["headGroupSpec"]["rayStartParams"]}
+    assert len(commands) >= 4
+    assert options <= known
 
 
 # ---- images

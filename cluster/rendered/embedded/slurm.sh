@@ -70,18 +70,18 @@ trap stop EXIT
 ray start --head --block --node-ip-address="$head_ip" --port="$port" --num-cpus=0 \
     --dashboard-host=127.0.0.1 --temp-dir="$session" --disable-usage-stats &
 
-# workers COMPONENT NODES ROLE CPUS GPUS: one Ray node per machine of a component.
+# workers COMPONENT NODES CPUS GPUS LABELS RESOURCES: one Ray node per machine of a component.
 workers() {
     srun --het-group="$1" --nodes="$2" --ntasks="$2" --ntasks-per-node=1 \
-        ray start --block --address="$head_ip:$port" --num-cpus="$4" --num-gpus="$5" \
-        --labels="eva-rl/role=$3" --disable-usage-stats &
+        ray start --block --address="$head_ip:$port" --num-cpus="$3" --num-gpus="$4" \
+        --labels="$5" --resources="$6" --disable-usage-stats &
 }
 until ray health-check --address "$head_ip:$port" > /dev/null 2>&1; do sleep 1; done
-workers 1 1 generators 1 0
-workers 2 1 scorers 1 0
-workers 3 1 learner 1 0
-workers 4 1 evaluators 1 0
-workers 5 1 data 2 0
+workers 1 1 1 0 eva-rl/role=generators '{}'
+workers 2 1 1 0 eva-rl/role=scorers '{}'
+workers 3 1 1 0 eva-rl/role=learner '{}'
+workers 4 1 1 0 eva-rl/role=evaluators '{}'
+workers 5 1 2 0 eva-rl/role=data '{}'
 
 # The recipe itself waits for the machines and says which are missing.
-RAY_ADDRESS="$head_ip:$port" python recipes/robotwin_align.py --config recipes/configs/embedded.yaml --run.directory /runs/eva-embedded --run.resume auto
+RAY_ADDRESS="$head_ip:$port" python recipes/robotwin_align.py --config recipes/configs/embedded.yaml '--generators.labels={"eva-rl/role": "generators"}' '--scorers.labels={"eva-rl/role": "scorers"}' '--learner.labels={"eva-rl/role": "learner"}' '--evaluation.labels={"eva-rl/role": "evaluators"}' --run.directory /runs/eva-embedded --run.resume auto

@@ -78,18 +78,18 @@ trap stop EXIT
 ray start --head --block --node-ip-address="$head_ip" --port="$port" --num-cpus=0 \
     --dashboard-host=127.0.0.1 --temp-dir="$session" --disable-usage-stats &
 
-# workers COMPONENT NODES ROLE CPUS GPUS: one Ray node per machine of a component.
+# workers COMPONENT NODES CPUS GPUS LABELS RESOURCES: one Ray node per machine of a component.
 workers() {
     srun --het-group="$1" --nodes="$2" --ntasks="$2" --ntasks-per-node=1 \
-        ray start --block --address="$head_ip:$port" --num-cpus="$4" --num-gpus="$5" \
-        --labels="eva-rl/role=$3" --disable-usage-stats &
+        ray start --block --address="$head_ip:$port" --num-cpus="$3" --num-gpus="$4" \
+        --labels="$5" --resources="$6" --disable-usage-stats &
 }
 until ray health-check --address "$head_ip:$port" > /dev/null 2>&1; do sleep 1; done
-workers 1 8 generators 12 1
-workers 2 2 scorers 12 1
-workers 3 1 learner 96 8
-workers 4 2 evaluators 12 1
-workers 5 1 data 16 0
+workers 1 8 12 1 eva-rl/role=generators,ray.io/accelerator-type=H100 '{}'
+workers 2 2 12 1 eva-rl/role=scorers,ray.io/accelerator-type=L40S '{}'
+workers 3 1 96 8 eva-rl/role=learner,ray.io/accelerator-type=H100 '{}'
+workers 4 2 12 1 eva-rl/role=evaluators,ray.io/accelerator-type=H100 '{}'
+workers 5 1 16 0 eva-rl/role=data '{}'
 
 # The recipe itself waits for the machines and says which are missing.
-RAY_ADDRESS="$head_ip:$port" python recipes/robotwin_align.py --config recipes/configs/wan_ti2v_5b.yaml --run.directory /runs/eva-wan-ti2v-5b --run.resume auto
+RAY_ADDRESS="$head_ip:$port" python recipes/robotwin_align.py --config recipes/configs/wan_ti2v_5b.yaml '--generators.labels={"eva-rl/role": "generators"}' '--scorers.labels={"eva-rl/role": "scorers"}' '--learner.labels={"eva-rl/role": "learner"}' '--evaluation.labels={"eva-rl/role": "evaluators"}' --run.directory /runs/eva-wan-ti2v-5b --run.resume auto
