@@ -182,14 +182,14 @@ class Learner:
         return weight * anchor_loss(self._world_model, groups, pass_index=pass_index, network=self._engine)
 
     def _check_policy(self, group: RolloutGroup) -> None:
-        ahead = self._settings.schedule.rollouts_ahead
+        oldest = self._settings.schedule.oldest_allowed
         accepted = [
-            version for version in self._known if version.training_step >= self._training_step - ahead
+            version for version in self._known if version.training_step >= self._training_step - oldest
         ]
         if group.adapter not in accepted:
             raise UnknownPolicyError(
                 f"{group.condition_id} was made by {group.adapter}; at training step {self._training_step} "
-                f"with schedule.rollouts_ahead = {ahead} only {accepted} are accepted"
+                f"rollouts may be {oldest} steps old (schedule), and only {accepted} are accepted"
             )
 
     def _new_version(self, *, is_new: bool = False) -> AdapterWeights:
@@ -200,7 +200,7 @@ class Learner:
                 self._averages.update(torch.from_numpy(weights.values))
             if self._averages.behaviour is not None:
                 weights = self._as_weights(self._averages.behaviour)
-        self._known = [*self._known, weights.version][-(self._settings.schedule.rollouts_ahead + 1) :]
+        self._known = [*self._known, weights.version][-(self._settings.schedule.oldest_allowed + 1) :]
         return weights
 
     def _as_weights(self, values: Tensor | None) -> AdapterWeights:

@@ -102,6 +102,7 @@ class Scorer:
         return ScoredGroup(
             condition_id=group.condition_id,
             adapter=group.adapter,
+            batch=group.training_step,
             breakdown=verdict.breakdown,
             path_lengths=verdict.path_lengths,
             reasons=verdict.reasons,

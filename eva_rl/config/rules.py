@@ -34,6 +34,24 @@ def _groups_split_over_ranks(settings: AlignSettings) -> str | None:
     )
 
 
+def _unordered_steps_are_bounded(settings: AlignSettings) -> str | None:
+    """Where the first ready chunks are taken, every step takes whole ones, and none waits for ever."""
+    plan, size = settings.schedule, settings.generators.groups_per_call
+    if plan.ordering == "scheduled":
+        return None
+    if settings.algorithm.groups_per_step % size:
+        return (
+            f"generators.groups_per_call must divide algorithm.groups_per_step = "
+            f"{settings.algorithm.groups_per_step} with schedule.ordering = unordered, got {size}"
+        )
+    if plan.max_staleness < plan.rollouts_ahead:
+        return (
+            f"schedule.max_staleness must be at least schedule.rollouts_ahead = {plan.rollouts_ahead}, got "
+            f"{plan.max_staleness}"
+        )
+    return None
+
+
 def _groups_fill_micro_batches(settings: AlignSettings) -> str | None:
     share = settings.algorithm.groups_per_step // settings.learner.num_ranks
     size = settings.learner.groups_per_micro_batch
@@ -217,6 +235,7 @@ ALIGN_RULES = (
     _window_fits,
     _groups_split_over_ranks,
     _groups_fill_micro_batches,
+    _unordered_steps_are_bounded,
     _antithetic_groups_are_even,
     _noise_suits_the_loss,
     _loss_has_its_kl_form,

@@ -17,6 +17,18 @@ class ScheduleSettings(Section):
         description="Batches in generation beyond the one being learned from; 0 is synchronous. "
         "Batch k is always made by policy max(0, k - rollouts_ahead).",
     )
+    ordering: Literal["scheduled", "unordered"] = Field(
+        default="scheduled",
+        description="scheduled: what is trained depends on the settings alone, never on timing. unordered: "
+        "a step takes whatever rollouts are ready first; higher throughput with uneven generators, and NOT "
+        "REPRODUCIBLE.",
+    )
+    max_staleness: int = Field(
+        default=2,
+        ge=0,
+        description="With ordering unordered: age in training steps that no rollout passes before it is "
+        "learned from; at least rollouts_ahead.",
+    )
     checkpoint_every_steps: int = Field(default=20, ge=1, description="Training steps between checkpoints.")
     checkpoint_directory: str | None = Field(
         default=None,
@@ -45,3 +57,8 @@ class ScheduleSettings(Section):
         description="Checkpoints in a row that may fail to be written, as on a full disk, before the run "
         "ends.",
     )
+
+    @property
+    def oldest_allowed(self) -> int:
+        """Age in training steps up to which the learner accepts rollouts."""
+        return self.rollouts_ahead if self.ordering == "scheduled" else self.max_staleness

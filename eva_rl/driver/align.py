@@ -4,7 +4,7 @@ import time
 
 from eva_rl.actors.roles import Roles
 from eva_rl.config.align import AlignSettings
-from eva_rl.driver.batches import ScheduledBatches
+from eva_rl.driver.batches import ORDERINGS
 from eva_rl.driver.condition_schedule import ConditionSchedule
 from eva_rl.driver.credit import CreditAssignment
 from eva_rl.driver.failure_budget import check_failure_budget, check_skipped_steps
@@ -45,14 +45,13 @@ def align(
         LearnerLostError: the learner is gone; training can go on from the newest checkpoint.
         StopNoticeError: a notice came; the state is that of a whole number of training steps.
     """
-    num_training_steps, ahead = settings.schedule.num_training_steps, settings.schedule.rollouts_ahead
     credit = CreditAssignment(settings, state.calibration)
     saving = Saving(settings.schedule, warn=progress.warn)
-    batches = ScheduledBatches(settings, roles, schedule, state.policies_in_flight(ahead, num_training_steps))
-    for training_step in range(state.training_step, num_training_steps):
+    batches = ORDERINGS[settings.schedule.ordering](settings, roles, schedule, state)
+    for training_step in range(state.training_step, settings.schedule.num_training_steps):
         started = time.perf_counter()
-        batch = batches.take()
-        scores = batch.wait_for_rewards(check=notices.check)
+        batch = batches.take(check=notices.check)
+        scores = batch.scores()
         waited = time.perf_counter()
         check_failure_budget(scores, settings.reward)
         for alarm in state.watch.observe(training_step, scores):

@@ -11,7 +11,7 @@ from eva_rl.actors.credit_map import halves
 from eva_rl.actors.order import Order
 from eva_rl.actors.roles import SCORER, Roles
 from eva_rl.config.align import AlignSettings
-from eva_rl.driver.batch import PendingBatch
+from eva_rl.driver.batch import Batch, order_chunks, wait_for_rewards
 from eva_rl.driver.chunk import send_adapter
 from eva_rl.driver.condition_schedule import ConditionSchedule
 from eva_rl.embodiments import EMBODIMENTS
@@ -52,26 +52,27 @@ class RemoteRollouts:
     ) -> None:
         self._roles = roles
         self._deadline_s = settings.faults.scoring_deadline_s
-        self._batch = PendingBatch(
-            roles,
+        chunks = order_chunks(
+            roles.dispatcher,
             schedule.batch(0),
             index=CALIBRATION_STEP,
             policy=send_adapter(initial),
             settings=settings,
         )
+        self._batch = Batch(CALIBRATION_STEP, chunks)
 
     def scored(self) -> Sequence[ScoredGroup]:
         """Their rewards with a P0 of 1."""
-        return self._batch.wait_for_rewards().groups
+        return wait_for_rewards(self._batch, self._roles.dispatcher).scores().groups
 
     def arm_sites(self) -> Int[np.ndarray, "height width"]:
         """Which arms each latent site speaks for."""
-        self._batch.wait_for_rewards()
+        wait_for_rewards(self._batch, self._roles.dispatcher)
         found: list[Int[np.ndarray, "height width"]] = []
         order = Order(
             role=SCORER,
             method="arm_sites",
-            arguments=self._batch.first_chunk,
+            arguments=self._batch.chunks[0].groups,
             label="the arms' regions",
             deadline_s=self._deadline_s,
         )

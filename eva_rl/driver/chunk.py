@@ -56,6 +56,7 @@ class Chunk:
         faults: FaultSettings,
         label: str,
     ) -> None:
+        self.policy = policy.version
         self.groups: tuple[ObjectRef, ...] = ()
         self.receipt: GenerationReceipt | None = None
         self.scores: Sequence[ScoredGroup] | None = None

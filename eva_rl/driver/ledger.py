@@ -62,7 +62,7 @@ class Ledger:
             "training_step": training_step,
             "policy": asdict(groups[0].adapter),
             "made": asdict(made),
-            "groups": [_group(group) for group in groups],
+            "groups": [_group(group) | _origin(group, training_step, groups[0]) for group in groups],
         }
         self._lines.append(entry | {CHAIN: _link(self.chain, entry)})
         if self._file is None:
@@ -75,6 +75,14 @@ class Ledger:
                 f"{self._file} cannot be written ({error.strerror}); make room, then continue with "
                 "--run.resume auto: the newest checkpoint is whole"
             ) from None
+
+    def learned_groups(self) -> set[tuple[int, str]]:
+        """Every group that was learned from: the batch that it was ordered for, and its condition."""
+        return {
+            (group.get("batch", line["training_step"]), group["condition_id"])
+            for line in self._lines
+            for group in line["groups"]
+        }
 
     def as_bytes(self) -> bytes:
         """All lines, for a checkpoint."""
@@ -136,6 +144,16 @@ def _group(group: ScoredGroup) -> dict[str, Any]:
         "paths_rad": [float(length) for length in group.path_lengths],
         "rewards": [reward if math.isfinite(reward) else None for reward in rewards],
     }
+
+
+def _origin(group: ScoredGroup, training_step: int, first: ScoredGroup) -> dict[str, Any]:
+    """Where the group differs from its line; it can only where the schedule is unordered."""
+    origin: dict[str, Any] = {}
+    if group.batch != training_step:
+        origin["batch"] = group.batch
+    if group.adapter != first.adapter:
+        origin["policy"] = asdict(group.adapter)
+    return origin
 
 
 def _link(chain: str, entry: dict[str, Any]) -> str:

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 import torch
 
 from eva_rl.actors.recovery import FaultCounts
-from eva_rl.driver.batch import PendingBatch
+from eva_rl.driver.batch import Batch
 from eva_rl.driver.scores import BatchScores
 from eva_rl.records.adapter import LearnerUpdate
 from eva_rl.rl.advantages import Advantages
 
 
 def measure_step(
-    batch: PendingBatch,
+    batch: Batch,
     scores: BatchScores,
     advantages: Advantages,
     update: LearnerUpdate,
@@ -43,6 +43,7 @@ def measure_step(
     terms = {
         name: torch.stack([breakdown.terms[name] for breakdown in breakdowns]) for name in breakdowns[0].terms
     }
+    ages = [batch.index - group.adapter.training_step for group in scores.groups]
     cpu_s = sum(group.generation_cpu_s + group.scoring_cpu_s for group in scores.groups)
     cpu_s += update.metrics["time/learn_cpu_s"]
     return {
@@ -54,7 +55,8 @@ def measure_step(
         "advantage/zero_variance_share": advantages.num_degenerate_groups / len(breakdowns),
         "motion/path_length_rad": mean(torch.stack([group.path_lengths for group in scores.groups])),
         **update.metrics,
-        "rollouts/staleness": float(batch.index - batch.policy.training_step),
+        "rollouts/staleness": sum(ages) / len(ages),
+        "rollouts/max_staleness": float(max(ages)),
         "rollouts/per_s": judged.numel() / (synced - started),
         "sync/adapter_bytes": float(batch.num_adapter_bytes),
         "time/generate_s": sum(group.generation_s for group in scores.groups),

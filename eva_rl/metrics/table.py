@@ -92,7 +92,12 @@ _ROWS = (
     Metric(
         name="rollouts/staleness",
         unit="training steps",
-        meaning="age of the policy that made the batch: training step - adapter version",
+        meaning="age of the policies that made the rollouts: training step - adapter version, mean",
+    ),
+    Metric(
+        name="rollouts/max_staleness",
+        unit="training steps",
+        meaning="the largest age; never above schedule.rollouts_ahead, or max_staleness where unordered",
     ),
     Metric(name="rollouts/per_s", unit="1/s", meaning="rollouts learned from per second of wall time"),
     Metric(

@@ -53,6 +53,7 @@ class ScoredGroup:
         observations: what the sentinels watch, per member; NaN where it was not looked at.
         generation_cpu_s: CPU-seconds of the generator, which other load does not stretch.
         scoring_cpu_s: CPU-seconds of the scorer.
+        batch: training step that the group was ordered for; it seeds noise and window.
         latent_hashes: names what was judged: 16 hex digits of the SHA-256 of each member's final latents.
     """
 
@@ -67,3 +68,4 @@ class ScoredGroup:
     generation_cpu_s: float = 0.0
     scoring_cpu_s: float = 0.0
     latent_hashes: tuple[str, ...] = ()
+    batch: int = 0

@@ -1,5 +1,6 @@
 """Laws of the whole loop, on real Ray, real DeepSpeed and tiny models."""
 
+import json
 import shutil
 
 import pytest
@@ -107,3 +108,28 @@ def test_moving_averages_survive_a_resume(local_ray, tiny_models, tiny_condition
     resumed, resumed_rows = run_loop(settings, tiny_models, tiny_conditions, directory, resume=True)
     assert resumed == version
     assert without_times(resumed_rows) == without_times(rows)
+
+
+def test_an_unordered_run_learns_from_every_condition_once_and_from_nothing_too_old(
+    local_ray, tiny_models, tiny_conditions, tmp_path
+):
+    settings = tiny_settings(
+        schedule__ordering="unordered",
+        schedule__rollouts_ahead=1,
+        schedule__max_staleness=2,
+        schedule__num_training_steps=4,
+        generators__count=2,
+    )
+    _, rows = run_loop(settings, tiny_models, tiny_conditions, tmp_path / "whole")
+    assert max(row["rollouts/max_staleness"] for row in rows) <= 2
+
+    directory = interrupted(tmp_path / "whole", tmp_path / "parts", after_step=2)
+    run_loop(settings, tiny_models, tiny_conditions, directory, resume=True)
+    for part in ("whole", "parts"):
+        lines = [json.loads(line) for line in (tmp_path / part / "ledger.jsonl").read_text().splitlines()]
+        learned = [
+            (group.get("batch", line["training_step"]), group["condition_id"])
+            for line in lines
+            for group in line["groups"]
+        ]
+        assert len(set(learned)) == len(learned) == 4 * settings.algorithm.groups_per_step
