@@ -1,22 +1,23 @@
-"""How fast recorded episodes become training clips: one plain process, and Ray Data at several block sizes.
+"""How fast recorded episodes become training batches: one plain process, and Ray Data, doing the same work.
 
-python benchmarks/data_streaming.py data/embedded --num_episodes 800
+python benchmarks/data_streaming.py data/embedded data/robotwin --num_clips 2000 800
 python benchmarks/data_streaming.py data/embedded --result benchmarks/results/data_streaming.json
 
-A core's worth is what counts: clips per second of processor time, all processes of Ray added up. Clips per
-second of the clock are shown too; they say how busy the machine was besides.
+Both readers give batches of 64 clips as stacked arrays, with every column of `stream_windows`. They take
+turns, `--num_rounds` times: whatever else the machine does slows a measurement by a third. A core's worth is
+what counts, clips per second of processor time: of the plain reader's own process, and of all of Ray's
+together, idle ones included. Ray's start is measured by itself, and so is the memory of a long stream.
 """
 
 import argparse
-import contextlib
 import json
-import logging
 import os
 import platform
+import re
+import statistics
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,107 +26,159 @@ from eva_rl.driver.ray_session import LOCAL_ENVIRONMENT, QUIET_ENVIRONMENT
 
 os.environ.update(LOCAL_ENVIRONMENT | QUIET_ENVIRONMENT)
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `benchmarks` is no part of the library
+
+import numpy as np
 import psutil
 import ray
+from ray._private.internal_api import memory_summary
 
+from benchmarks.processor_time import ProcessorTime
 from eva_rl.data.formats import open_episode
 from eva_rl.data.listing import list_episodes
-from eva_rl.data.ray_pipeline import stream_windows
+from eva_rl.data.ray_pipeline import row_of_window, silence_ray_data, stream_windows
 from eva_rl.data.windows import WindowShape, windows_of
 from eva_rl.records.episode import EpisodeRef
 
-BLOCK_SIZES = (1, 8, 32, 64, 128)
 SHAPE = WindowShape(num_frames=17, frame_rate_hz=5.0, height=48, width=64, stride_s=3.4)
+LARGE = WindowShape(num_frames=17, frame_rate_hz=5.0, height=240, width=320, stride_s=3.4)
+BATCH = 64
 OBJECT_STORE_BYTES = 256 * 2**20
 
 
 def main(words: Sequence[str]) -> None:
     """Measures, prints a table and writes the figures as JSON where asked to."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("directory", help="recorded episodes, of any format")
-    parser.add_argument("--num_episodes", type=int, default=800, help="how many of them are read")
-    parser.add_argument("--num_cpus", type=int, default=1, help="cores that Ray may use")
+    parser.add_argument("directories", nargs="+", help="recorded episodes, of any format")
+    parser.add_argument("--num_clips", type=int, nargs="+", default=[2000], help="per round and directory")
+    parser.add_argument("--num_rounds", type=int, default=5, help="turns that both readers take")
+    parser.add_argument("--num_cpus", type=int, default=os.cpu_count(), help="cores that Ray may use")
     parser.add_argument("--result", type=Path, help="JSON file to write")
     arguments = parser.parse_args(words)
-    found = list_episodes(arguments.directory)
-    refs = found[:: max(1, len(found) // arguments.num_episodes)][: arguments.num_episodes]
-    rows = [_measure("plain process", partial(_read_plainly, refs))]
+    start_cpu_s = _measure(partial(_start_ray, arguments.num_cpus))[1]
+    counts = arguments.num_clips + arguments.num_clips[-1:] * len(arguments.directories)
+    cases = [
+        _compare(directory, num_clips=count, num_rounds=arguments.num_rounds)
+        for directory, count in zip(arguments.directories, counts, strict=False)
+    ]
+    facts = {
+        "machine": platform.machine(),
+        "num_cores": os.cpu_count(),
+        "num_ray_cpus": arguments.num_cpus,
+        "load_average": os.getloadavg()[0],
+        "ray_start_cpu_s": round(start_cpu_s, 2),
+        "cases": cases,
+        "memory": _memory(arguments.directories[-1]),
+    }
+    sys.stdout.write(json.dumps(facts, indent=1) + "\n")
+    if arguments.result:
+        arguments.result.write_text(json.dumps(facts, indent=1) + "\n")
+
+
+def _start_ray(num_cpus: int) -> int:
+    """Until Ray is there and the first task has been run: once per run."""
     ray.init(
         address="local",
-        num_cpus=arguments.num_cpus,
+        num_cpus=num_cpus,
         object_store_memory=OBJECT_STORE_BYTES,
         include_dashboard=False,
-        logging_level=logging.WARNING,
+        logging_level="WARNING",
     )
-    _read_with_ray(refs[:256], 16)  # starts the worker processes: seconds each, once per run
-    for size in BLOCK_SIZES:
-        part = refs if size >= 32 else refs[: max(64, len(refs) // 4)]  # small blocks take minutes
-        read = partial(_read_with_ray, part, size)
-        rows.append(_measure(f"Ray Data, {size} episodes per block", read))
-    ray.shutdown()
-    # Once more: whatever else the machine does slows a measurement by a third, and it changes meanwhile.
-    rows.append(_measure("plain process, again", partial(_read_plainly, refs)))
-    plain = (rows[0]["clips_per_cpu_s"] + rows[-1]["clips_per_cpu_s"]) / 2
-    for row in rows:
-        share = row["clips_per_cpu_s"] / plain
-        sys.stdout.write(
-            f"{row['reader']:34}{row['clips_per_cpu_s']:8.0f} clips/CPU s ({share:4.0%})"
-            f"{row['clips_per_s']:8.0f} clips/s\n"
+    silence_ray_data()
+    return ray.data.range(1).map_batches(lambda batch: batch).count()
+
+
+def _compare(directory: str, *, num_clips: int, num_rounds: int) -> dict[str, Any]:
+    found = list_episodes(directory)
+    refs = (found * -(-num_clips // len(found)))[:num_clips]
+    _drain(_read_with_ray(refs[: 16 * len(os.sched_getaffinity(0))], episodes_per_block=4))  # starts readers
+    rounds = []
+    for _ in range(num_rounds):
+        plain, plain_cpu_s, plain_wall_s = _measure(partial(_drain, _read_plainly(refs)), with_ray=False)
+        streamed, ray_cpu_s, ray_wall_s = _measure(partial(_drain, _read_with_ray(refs)))
+        assert plain == streamed
+        rounds.append(
+            {
+                "plain_clips_per_cpu_s": plain / plain_cpu_s,
+                "ray_clips_per_cpu_s": streamed / ray_cpu_s,
+                "ratio_per_cpu_s": plain_cpu_s / ray_cpu_s,
+                "plain_clips_per_s": plain / plain_wall_s,
+                "ray_clips_per_s": streamed / ray_wall_s,
+            }
         )
-    if arguments.result:
-        facts = {"machine": platform.machine(), "num_cores": os.cpu_count(), "num_episodes": len(refs)}
-        arguments.result.write_text(json.dumps({**facts, "rows": rows}, indent=2) + "\n")
-
-
-def _read_plainly(refs: Sequence[EpisodeRef]) -> int:
-    return sum(len(windows_of(open_episode(ref), shape=SHAPE)) for ref in refs)
-
-
-def _read_with_ray(refs: Sequence[EpisodeRef], episodes_per_block: int) -> int:
-    stream = stream_windows(refs, shape=SHAPE, episodes_per_block=episodes_per_block)
-    return sum(len(b["frames"]) for b in stream.iter_batches(batch_size=64, batch_format="numpy"))
-
-
-def _measure(reader: str, read: Callable[[], int]) -> dict[str, Any]:
-    with _ProcessorTime() as processor:
-        start = time.perf_counter()
-        num_clips = read()
-        wall_s = time.perf_counter() - start
+    header = open_episode(refs[0]).header
     return {
-        "reader": reader,
-        "num_clips": num_clips,
-        "clips_per_s": num_clips / wall_s,
-        "clips_per_cpu_s": num_clips / processor.used_s,
+        "directory": Path(directory).name,
+        "num_files": len(found),
+        "frames_per_file": header.num_frames,
+        "clips_per_round": plain,
+        "num_rounds": num_rounds,
+        **{name: _spread([row[name] for row in rounds]) for name in rounds[0]},
     }
 
 
-class _ProcessorTime:
-    """Processor time of this process and of Ray's, below it; sampled, because Ray's come and go meanwhile."""
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    return {
+        "median": round(statistics.median(values), 3),
+        "min": round(min(values), 3),
+        "max": round(max(values), 3),
+    }
 
-    def __enter__(self) -> "_ProcessorTime":
-        self._seen: dict[int, float] = {}
-        self._sample()
-        self._before = sum(self._seen.values())
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
 
-    def __exit__(self, *error: object) -> None:
-        self._is_over.set()
-        self._thread.join()
-        self._sample()
-        self.used_s = sum(self._seen.values()) - self._before
+def _read_plainly(refs: Sequence[EpisodeRef]) -> Iterator[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for ref in refs:
+        rows += [row_of_window(window) for window in windows_of(open_episode(ref), shape=SHAPE)]
+        while len(rows) >= BATCH:
+            yield _stack(rows[:BATCH])
+            rows = rows[BATCH:]
+    if rows:
+        yield _stack(rows)
 
-    def _watch(self) -> None:
-        while not self._is_over.wait(1.0):
-            self._sample()
 
-    def _sample(self) -> None:
-        for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                times = process.cpu_times()
-                self._seen[process.pid] = times.user + times.system
+def _stack(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {name: np.stack([np.asarray(row[name]) for row in rows]) for name in rows[0]}
+
+
+def _read_with_ray(refs: Sequence[EpisodeRef], **options: Any) -> Iterator[dict[str, Any]]:
+    stream = stream_windows(refs, shape=SHAPE, **options)
+    yield from stream.iter_batches(batch_size=BATCH, batch_format="numpy")
+
+
+def _drain(batches: Iterator[dict[str, Any]]) -> int:
+    return sum(len(batch["frames"]) for batch in batches)
+
+
+def _measure(read: Callable[[], int], *, with_ray: bool = True) -> tuple[int, float, float]:
+    """What it returns, seconds of processor time, and of the clock."""
+    with ProcessorTime(with_children=with_ray) as processor:
+        start = time.perf_counter()
+        number = read()
+        wall_s = time.perf_counter() - start
+    return number, processor.used_s, wall_s
+
+
+def _memory(directory: str) -> dict[str, Any]:
+    """Streams several times the object store through it, and looks at it while that lasts."""
+    found = list_episodes(directory)
+    bytes_per_clip = LARGE.num_frames * LARGE.height * LARGE.width * 3
+    refs = found * -(-4 * OBJECT_STORE_BYTES // (bytes_per_clip * len(found)))
+    address = ray.get_runtime_context().gcs_address
+    num_bytes, peak_mb, rss_mb, has_spilled = 0, 0.0, 0.0, False
+    for batch in stream_windows(refs, shape=LARGE).iter_batches(batch_size=8, batch_format="numpy"):
+        num_bytes += batch["frames"].nbytes
+        summary = memory_summary(address, stats_only=True)
+        used = re.search(r"Plasma memory usage (\d+) MiB", summary)
+        peak_mb = max(peak_mb, float(used[1]) if used else 0.0)
+        rss_mb = max(rss_mb, psutil.Process().memory_info().rss / 2**20)
+        has_spilled = has_spilled or "Spilled" in summary
+    return {
+        "streamed_mb": round(num_bytes / 2**20),
+        "object_store_mb": OBJECT_STORE_BYTES // 2**20,
+        "peak_object_store_mb": peak_mb,
+        "peak_consumer_rss_mb": round(rss_mb),
+        "has_spilled": has_spilled,
+    }
 
 
 if __name__ == "__main__":

@@ -94,6 +94,9 @@ def split_episodes(
 ) -> tuple[list[EpisodeRef], list[EpisodeRef]]:
     """Splits whole episodes into training and held-out ones, the same share of every task.
 
+    Tasks with a single episode count as one task together: datasets that describe every episode in words of
+    its own would otherwise be held out whole.
+
     Frames of one episode never stand on both sides: neighbouring frames are near copies.
 
     Args:
@@ -106,8 +109,10 @@ def split_episodes(
     """
     random = np.random.default_rng(seed)
     held_out: set[EpisodeRef] = set()
-    for task in sorted({ref.task for ref in refs}):
-        of_task = [ref for ref in refs if ref.task == task]
+    counts = Counter(ref.task for ref in refs)
+    groups = {ref: ref.task if counts[ref.task] > 1 else "" for ref in refs}
+    for group in sorted(set(groups.values())):
+        of_task = [ref for ref in refs if groups[ref] == group]
         num_held_out = max(1, round(held_out_share * len(of_task))) if held_out_share > 0 else 0
         held_out.update(of_task[i] for i in random.permutation(len(of_task))[:num_held_out])
     return [ref for ref in refs if ref not in held_out], [ref for ref in refs if ref in held_out]

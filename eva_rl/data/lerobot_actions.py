@@ -40,8 +40,10 @@ def check_layout(features: Mapping[str, Mapping[str, Any]], *, embodiment: Embod
         found = ", ".join(f"{key} {shape}" for key, shape in vectors.items())
         raise DamagedEpisodeError(
             source,
-            f"{ACTION} must have {embodiment.dimension} dimensions for {embodiment.name}; "
-            f"the dataset has {found or 'no vectors'}",
+            f"{ACTION} must have {embodiment.dimension} dimensions for {embodiment.name} "
+            f"({len(embodiment.arms)} arms, each with its gripper last); the dataset has "
+            f"{found or 'no vectors'}: name its own robot (robot.embodiment, --embodiment), or add a row to "
+            "EMBODIMENTS",
         )
     names = names_of(features[ACTION])
     plain = [name.lower().removeprefix("left_").removeprefix("right_") for name in names]

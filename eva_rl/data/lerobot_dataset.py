@@ -23,7 +23,8 @@ from eva_rl.data.damage import DamagedEpisodeError, damage_named
 from eva_rl.data.file_lists import fingerprint, list_files
 from eva_rl.data.lerobot_paths import fill_template
 from eva_rl.data.plain_tables import refuse_extension_types
-from eva_rl.data.storage import join, read_bytes
+from eva_rl.data.storage import join, name_of, read_bytes
+from eva_rl.data.task_names import task_name
 
 INFO = "meta/info.json"
 V21_VERSIONS = ("v2.0", "v2.1")
@@ -64,6 +65,12 @@ class LeRobotDataset:
     def cameras(self) -> list[str]:
         """Feature keys of all cameras."""
         return [key for key, feature in self.features.items() if feature.get("dtype") in ("video", "image")]
+
+    def task_name(self, index: int) -> str:
+        """Name of an episode's task, after its first sentence; the dataset's own where there is none."""
+        sentences = self.episodes[index].get("tasks")
+        first = sentences[0] if isinstance(sentences, list) and sentences else sentences
+        return task_name(first if isinstance(first, str) and first.strip() else name_of(self.root))
 
     def data_file(self, index: int) -> tuple[str, int]:
         """Location of the Parquet file that holds an episode's rows, and the first of them in it."""

@@ -12,6 +12,7 @@ from eva_rl.data.file_lists import list_files
 from eva_rl.data.lerobot_dataset import INFO, OWN_COLUMNS, LeRobotDataset, load_dataset
 from eva_rl.data.robotwin_files import HEAD_CAMERA
 from eva_rl.data.storage import kind_of, name_of, parents, replace_end, stem
+from eva_rl.data.task_names import is_plain_name, task_name
 from eva_rl.records.episode import EpisodeRef
 
 HDF5_ENDINGS = (".hdf5", ".h5")
@@ -37,7 +38,7 @@ def list_episodes(
     Args:
         directory: local path or URI of a directory of HDF5 files (RoboTwin's is
             <task>/<task_config>/data/episode<i>.hdf5), of a LeRobot dataset, or of several; or one file.
-        tasks: only these tasks; None for all.
+        tasks: only these, by name or by LeRobot's sentence; None for all.
         camera: whose pictures are to be read.
         embodiment: row of EMBODIMENTS, for recordings that name no robot.
         frame_rate_hz: true rate, for recordings that state none.
@@ -52,6 +53,7 @@ def list_episodes(
     except (OSError, DamagedEpisodeError) as error:
         raise EpisodeDirectoryError(f"episodes below {root} cannot be listed: {error}") from error
     known = {ref.task for ref in found}
+    tasks = None if tasks is None else [task if task in known else task_name(task) for task in tasks]
     missing = sorted(set(tasks or ()) - known)
     if missing or not found:
         raise EpisodeDirectoryError(
@@ -99,18 +101,22 @@ def ref_of_file(file: Path | str) -> EpisodeRef:
 
 
 def _of_dataset(dataset: LeRobotDataset, *, root: str) -> list[EpisodeRef]:
-    """LeRobot's tasks are sentences, many per task of a robot; so a foreign dataset counts as one task."""
-    name = name_of(dataset.root)
-    return [
-        EpisodeRef(
-            path=dataset.root,
-            index=index,
-            episode_id=str(row.get(f"{OWN_COLUMNS}episode_id") or f"{name}/episode{index}"),
-            task=str(row.get(f"{OWN_COLUMNS}task") or name),
-            root=root,
+    """The episodes of a LeRobot dataset; named by this project's own columns where it wrote them."""
+    name, refs = name_of(dataset.root), []
+    for index, row in dataset.episodes.items():
+        stated, own_id = row.get(f"{OWN_COLUMNS}task"), row.get(f"{OWN_COLUMNS}episode_id")
+        # Both may become names of directories.
+        is_own = is_plain_name(stated) and all(map(is_plain_name, str(own_id).split("/")))
+        refs.append(
+            EpisodeRef(
+                path=dataset.root,
+                index=index,
+                episode_id=str(own_id) if is_own else f"{name}/episode{index}",
+                task=str(stated) if is_own else dataset.task_name(index),
+                root=root,
+            )
         )
-        for index, row in dataset.episodes.items()
-    ]
+    return refs
 
 
 def _with_unique_ids(refs: list[EpisodeRef]) -> list[EpisodeRef]:

@@ -193,3 +193,11 @@ def test_the_split_holds_out_whole_episodes_of_every_task(tmp_path):
     assert [ref.task for ref in held_out] == ["click_bell"] * 2 + ["grab_roller"] * 2
     assert split_episodes(refs, held_out_share=0.2, seed=0) == (training, held_out)
     assert split_episodes(refs, held_out_share=0.2, seed=1) != (training, held_out)
+
+
+def test_tasks_with_a_single_episode_are_held_out_as_one_task(tmp_path):
+    """Datasets that describe every episode in words of its own would else leave nothing to learn from."""
+    tasks = tuple(f"task{number}" for number in range(10))
+    refs = write_directory(tmp_path, tasks=tasks, num_episodes=1)
+    training, held_out = split_episodes(refs, held_out_share=0.2, seed=0)
+    assert (len(training), len(held_out)) == (8, 2)

@@ -40,9 +40,10 @@ def problem_of(root, index=0, **options):
     return str(error.value)
 
 
-def test_a_foreign_dataset_counts_as_one_task_with_its_own_sentences(dataset):
+def test_a_foreign_datasets_tasks_are_named_after_its_sentences(dataset):
     first, second = list_episodes(dataset)
-    assert (first.task, first.episode_id) == ("pouring", "pouring/episode0")
+    assert (first.task, first.episode_id) == ("ring_the_red_bell_number_0", "pouring/episode0")
+    assert list_episodes(dataset, tasks=["Ring the red bell number 1."]) == [second]
     assert read_episode(second).seen_instructions == ("ring the red bell number 1",)
     assert str(second).endswith("pouring, episode 1")
 
@@ -69,14 +70,45 @@ def test_a_robot_that_nobody_knows_must_be_named(dataset):
 
 
 def test_other_dimensions_are_answered_with_the_features_that_exist(dataset):
-    assert "action must have 16 dimensions for franka-panda; the dataset has action [14]" in problem_of_robot(
-        dataset, "franka-panda"
-    )
+    problem = problem_of_robot(dataset, "franka-panda")
+    assert "action must have 16 dimensions for franka-panda (2 arms" in problem
+    assert "the dataset has action [14]" in problem
 
 
 def problem_of_robot(root, robot):
     change_info(root, lambda info: info.update(robot_type=robot))
     return problem_of(root)
+
+
+@pytest.mark.parametrize("robot", ["so101", None])
+def test_a_single_arms_dataset_is_refused_by_one_sentence_that_says_what_to_do(dataset, robot):
+    def to_single_arm(info):
+        info["robot_type"] = robot
+        for name in ("action", "observation.state"):
+            info["features"][name].update(shape=[6], names=None)
+
+    change_info(dataset, to_single_arm)
+    change_table(
+        dataset / DATA,
+        lambda columns: (
+            columns
+            | {name: np.array(columns[name])[:, :6].tolist() for name in ("action", "observation.state")}
+        ),
+    )
+    assert f"recorded with robot {robot!r}, which is no row of EMBODIMENTS" in problem_of(dataset)
+    problem = problem_of(dataset, embodiment="piper")
+    assert "action must have 14 dimensions for piper (2 arms" in problem
+    assert "the dataset has action [6], observation.state [6]" in problem
+    assert "name its own robot" in problem
+
+
+@pytest.mark.parametrize("changes", [{"task": "../../evil"}, {"episode_id": "a/../../b"}, {"task": "/evil"}])
+def test_own_names_that_lead_elsewhere_are_not_taken(tmp_path, changes):
+    """They become names of directories when the dataset is converted."""
+    (own,) = write_dataset(tmp_path / "own", [make_episode()])
+    assert (own.task, own.episode_id) == ("click_bell", "click_bell/episode0")
+    (ref,) = write_dataset(tmp_path / "evil", [make_episode(**changes)])
+    assert (ref.task, ref.episode_id) == ("ring_the_red_bell_number_0", "evil/episode0")
 
 
 @pytest.mark.parametrize(

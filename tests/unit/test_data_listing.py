@@ -62,7 +62,10 @@ def test_formats_may_lie_side_by_side(tmp_path):
     write_directory(tmp_path / "robotwin", num_episodes=2)
     write_v21(tmp_path / "pouring", [make_episode(index=index) for index in range(3)])
     refs = list_episodes(tmp_path)
-    assert [ref.task for ref in refs] == ["click_bell"] * 2 + ["pouring"] * 3
+    assert [ref.task for ref in refs] == [
+        *["click_bell"] * 2,
+        *(f"ring_the_red_bell_number_{index}" for index in range(3)),
+    ]
     assert [ref.index for ref in refs] == [None, None, 0, 1, 2]
     assert len({ref.episode_id for ref in refs}) == 5
     assert all(read_episode(ref).num_frames == 6 for ref in refs)
