@@ -1,9 +1,11 @@
 """Conditions to generate videos from, taken from the starts of recorded windows."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eva_rl.data.windows import EpisodeWindow
 from eva_rl.embodiments import EMBODIMENTS
@@ -11,7 +13,11 @@ from eva_rl.records.condition import Condition
 
 
 def conditions_from_windows(
-    windows: Iterable[EpisodeWindow], *, seed: int, unseen_instruction_share: float = 0.0
+    windows: Sequence[EpisodeWindow],
+    *,
+    seed: int,
+    unseen_instruction_share: float = 0.0,
+    num_history_frames: int = 1,
 ) -> list[Condition]:
     """Turns windows into conditions, one each.
 
@@ -23,12 +29,40 @@ def conditions_from_windows(
         seed: chooses between seen and unseen instructions, and one among them.
         unseen_instruction_share: 0..1, probability of a wording that training never shows.
 
+        num_history_frames: video frames that the world model is given (EVA's history); above 1, conditions
+            hold all of them.
+
     Raises:
-        ValueError: an episode has no instruction of the chosen kind.
+        ValueError: an episode has no instruction of the chosen kind, or the history fills the whole clip.
     """
-    return [
+    conditions = [
         _condition(window, seed=seed, unseen_instruction_share=unseen_instruction_share) for window in windows
     ]
+    if num_history_frames == 1:
+        return conditions
+    return [
+        with_history(item, window.frames, num_history_frames)
+        for item, window in zip(conditions, windows, strict=True)
+    ]
+
+
+def with_history(condition: Condition, frames: NDArray[np.uint8], num_history_frames: int) -> Condition:
+    """Gives a condition the frames that its recorded clip begins with.
+
+    Args:
+        condition: of the start of the clip.
+        frames: the clip, [frames, height, width, 3], RGB, 0..255.
+        num_history_frames: how many of them the world model is given.
+
+    Raises:
+        ValueError: nothing of the clip is left to imagine.
+    """
+    if num_history_frames >= len(frames):
+        raise ValueError(
+            f"the world model is given {num_history_frames} video frames, {condition.condition_id} has "
+            f"{len(frames)} in all: raise video.num_frames, or lower world_model.history_latent_frames"
+        )
+    return replace(condition, history=frames[:num_history_frames])
 
 
 def _condition(window: EpisodeWindow, *, seed: int, unseen_instruction_share: float) -> Condition:

@@ -14,6 +14,8 @@ from eva_rl.data.ray_pipeline import stream_windows, windows_from_rows
 from eva_rl.data.windows import WindowShape
 from eva_rl.evaluation.held_out import split_recorded
 from eva_rl.records.condition import EncodedCondition
+from eva_rl.world_model.conditionings import given_video_frames
+from eva_rl.world_model.layout import read_layout
 
 
 def load_conditions(
@@ -42,7 +44,10 @@ def load_conditions(
     rows = stream_windows(learned, shape=shape, shuffle_seed=settings.run.seed).iter_rows()
     windows = windows_from_rows(rows)
     conditions = conditions_from_windows(
-        windows, seed=settings.run.seed, unseen_instruction_share=data.unseen_instruction_share
+        windows,
+        seed=settings.run.seed,
+        unseen_instruction_share=data.unseen_instruction_share,
+        num_history_frames=given_video_frames(read_layout(world_model, settings.world_model)),
     )
     is_anchored = settings.algorithm.anchor_weight > 0
     encode: Any = ray.remote(num_cpus=0.25)(encode_conditions)

@@ -175,6 +175,7 @@ class Evaluator:
                     robot=self._settings.robot,
                     instruction_split=settings.instruction_split,
                     episode_frames=settings.episode_frames,
+                    num_history_frames=self._models.given_video_frames,
                 )
                 for held_out in scenes[first : first + size]
             ]

@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from eva_rl.config.align import AlignSettings
 from eva_rl.config.evaluation import EvaluationSettings
 from eva_rl.config.video import RobotSettings, VideoSettings
+from eva_rl.data.conditions import with_history
 from eva_rl.data.episodes import split_episodes
 from eva_rl.data.formats import open_episode
 from eva_rl.data.listing import EpisodeDirectoryError
@@ -111,6 +112,7 @@ class PreparedScene:
         robot: RobotSettings,
         instruction_split: str,
         episode_frames: int | None = None,
+        num_history_frames: int = 1,
     ) -> None:
         split: InstructionSplit = (
             "seen" if (held_out.instruction_split or instruction_split) == "seen" else "unseen"
@@ -135,6 +137,8 @@ class PreparedScene:
             video=video,
             robot=robot,
         )
+        if num_history_frames > 1:
+            self.condition = self._remembering(num_history_frames, held_out)
 
     @cached_property
     def expert_actions(self) -> Float[np.ndarray, "frames D"]:
@@ -145,6 +149,19 @@ class PreparedScene:
     def real_frames(self) -> UInt8[np.ndarray, "frames height width 3"]:
         """RGB pictures of the expert's execution or of the demonstration."""
         return self.scene.real_frames()
+
+    def _remembering(self, num_frames: int, held_out: HeldOutScene) -> Condition:
+        """The condition with its history: only a recording has frames from before the policy acts.
+
+        Raises:
+            ValueError: the scene is a simulator's, which begins with a single picture.
+        """
+        if held_out.episode is None:
+            raise ValueError(
+                f"the world model is given {num_frames} video frames, a simulator's scene begins with one: "
+                "evaluate on recordings (robot.simulator none), or set world_model.history_latent_frames to 1"
+            )
+        return with_history(self.condition, self.scene.real_frames(), num_frames)
 
     @staticmethod
     def _condition(

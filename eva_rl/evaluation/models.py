@@ -18,7 +18,9 @@ from eva_rl.rl.sampler import GroupNoise, sample_groups
 from eva_rl.rl.seeds import rollout_seed
 from eva_rl.world_model import WorldModel
 from eva_rl.world_model.adapter_io import write_adapter
+from eva_rl.world_model.conditionings import given_video_frames
 from eva_rl.world_model.guidance import guided_flow_velocity
+from eva_rl.world_model.layout import read_layout
 from eva_rl.world_model.lora import attach_adapter, reference_policy
 from eva_rl.world_model.part_hashes import hash_codec
 
@@ -41,6 +43,11 @@ class EvaluationModels:
         self._world_model_directory = world_model_directory
         self._idm_directory = idm_directory
         self._has_adapter = False
+
+    @cached_property
+    def given_video_frames(self) -> int:
+        """Recorded frames that the world model is given; the directory says so, no weight is loaded."""
+        return given_video_frames(read_layout(self._world_model_directory, self._settings.world_model))
 
     @cached_property
     def world_model(self) -> WorldModel:

@@ -14,7 +14,7 @@ from torch import Tensor
 from eva_rl.config.models import WorldModelSettings
 from eva_rl.records.condition import Condition, ConditionTensors
 from eva_rl.world_model.conditioning import Conditioning
-from eva_rl.world_model.conditionings import conditioning_of
+from eva_rl.world_model.conditionings import conditioning_of, given_video_frames
 from eva_rl.world_model.directory import open_pipeline
 from eva_rl.world_model.latent_codec import LatentCodec
 from eva_rl.world_model.layout import Layout, read_layout
@@ -155,7 +155,7 @@ class ConditionEncoder:
     def _given_latents(self, conditions: Sequence[Condition]) -> Float[Tensor, "B C given h w"]:
         """Latents of the given frames; none of them where every frame is free."""
         num_given = self._conditioning.num_given_frames
-        num_frames = max(0, num_given - 1) * self._layout.temporal_stride + 1
+        num_frames = given_video_frames(self._layout)
         frames = [
             condition.first_frame[None] if condition.history is None else condition.history
             for condition in conditions

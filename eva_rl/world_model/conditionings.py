@@ -36,3 +36,8 @@ def conditioning_of(layout: Layout) -> Conditioning:
             f"{layout.directory}: conditioning must be one of {', '.join(CONDITIONINGS)}, got {name!r}"
         )
     return CONDITIONINGS[name](layout)
+
+
+def given_video_frames(layout: Layout) -> int:
+    """Number of recorded video frames that a clip begins with: one, or as many as the history takes."""
+    return max(0, conditioning_of(layout).num_given_frames - 1) * layout.temporal_stride + 1

@@ -140,3 +140,20 @@ def test_action_statistics_of_a_known_distribution():
     np.testing.assert_allclose(statistics.lower, [0.1, 7.0], atol=1e-6)
     np.testing.assert_allclose(statistics.upper, [0.9, 7.0], atol=1e-6)
     assert statistics.num_frames == 1001
+
+
+def test_a_condition_remembers_the_frames_that_its_clip_begins_with():
+    window = windows_of(episode_at(5.0, duration_s=4.0), shape=EMBEDDED)[0]
+    (condition,) = conditions_from_windows([window], seed=0, num_history_frames=5)
+    assert condition.history is not None
+    np.testing.assert_array_equal(condition.history, window.frames[:5])
+    np.testing.assert_array_equal(condition.history[0], condition.first_frame)
+    assert conditions_from_windows([window], seed=0)[0].history is None
+
+
+def test_a_history_as_long_as_the_clip_leaves_nothing_to_imagine():
+    window = windows_of(episode_at(5.0, duration_s=4.0), shape=EMBEDDED)[0]
+    with pytest.raises(
+        ValueError, match=r"is given 17 video frames, .* has 17 in all: raise video.num_frames"
+    ):
+        conditions_from_windows([window], seed=0, num_history_frames=17)

@@ -9,6 +9,7 @@ from eva_rl.config.evaluation import EvaluationSettings
 from eva_rl.config.video import RobotSettings, VideoSettings
 from eva_rl.evaluation.held_out import PreparedScene, held_out_scenes
 from eva_rl.records.evaluation import HeldOutScene
+from tests.unit.synthetic_episodes import write_directory
 
 TASKS = ("click_bell", "grab_roller", "place_empty_cup")
 
@@ -63,3 +64,15 @@ def test_instruction_splits_are_different_conditions():
 def test_an_unknown_simulator_is_refused_with_the_nearest_name():
     with pytest.raises(ValueError, match="nearest is 'bimanual'"):
         prepared(simulator="bimanul")
+
+
+def test_a_history_is_taken_from_a_recording_and_refused_of_a_simulator(tmp_path):
+    (ref,) = write_directory(tmp_path, num_episodes=1, num_frames=21)
+    scene = HeldOutScene(task="click_bell", scene_seed=None, episode=ref)
+    robot = RobotSettings(simulator="none")
+    options = {"video": VideoSettings(), "instruction_split": "seen", "num_history_frames": 5}
+    prepared = PreparedScene(scene, robot=robot, **options)
+    assert np.array_equal(prepared.condition.history, prepared.real_frames[:5])
+    simulated = HeldOutScene(task="click_bell", scene_seed=1_000_000)
+    with pytest.raises(ValueError, match=r"begins with one: evaluate on recordings"):
+        PreparedScene(simulated, robot=RobotSettings(), **options)
