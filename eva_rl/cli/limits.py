@@ -67,6 +67,7 @@ def _from_file(arguments: argparse.Namespace, row: Any) -> tuple[Any, bool]:
 
 def _seen(source: str, arguments: argparse.Namespace, row: Any) -> Any:
     """Limits that recorded episodes keep; damaged episodes are left out with a warning."""
+    from eva_rl.data.checking import check_header
     from eva_rl.data.damage import DamagedEpisodeError
     from eva_rl.data.formats import open_episode
     from eva_rl.data.listing import list_episodes
@@ -76,6 +77,7 @@ def _seen(source: str, arguments: argparse.Namespace, row: Any) -> Any:
     for ref in list_episodes(source, embodiment=row.name, frame_rate_hz=arguments.fps):
         try:
             header = open_episode(ref).header
+            check_header(header, num_dimensions=row.dimension)
         except DamagedEpisodeError as error:
             sys.stderr.write(f"warning: left out {error}\n")
             continue

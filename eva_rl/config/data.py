@@ -51,6 +51,12 @@ class DataSettings(Section):
     max_damaged_share: float = Field(
         default=0.05, ge=0, le=1, description="Refuse the data when a larger share of its files is damaged."
     )
+    is_every_picture_checked: bool = Field(
+        default=False,
+        description="Decode every picture before anything starts, so that files with a damaged one are left "
+        "out. Else only their number, times and ends are looked at: many times faster, and a picture damaged "
+        "in its middle stops the run by name when it is read.",
+    )
     unseen_instruction_share: float = Field(
         default=0.0, ge=0, le=1, description="Share of training conditions that use an unseen instruction."
     )

@@ -1,5 +1,6 @@
 """Episodes that cannot be used: always with the name of the file and the reason."""
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -58,5 +59,6 @@ def damage_named(path: object, reason: str) -> Iterator[None]:
     except DamagedEpisodeError:
         raise
     except UNREADABLE as error:
-        words = " ".join(str(error).split())[:300]
+        words = re.sub(r"^\[Errno \d+\] ", "", " ".join(str(error).split()))
+        words = words.replace(f": '{path}'", "")[:300]
         raise DamagedEpisodeError(path, f"{reason} ({words or type(error).__name__})") from error

@@ -1,5 +1,6 @@
 """The demonstrations that a run's settings name, read and checked."""
 
+from functools import partial
 from pathlib import Path
 
 from eva_rl.config.data import DataSettings
@@ -36,5 +37,5 @@ def survey_demonstrations(
         num_dimensions=EMBODIMENTS[robot.embodiment].dimension,
         max_damaged_share=data.max_damaged_share,
         are_mixed_rates_allowed=data.are_mixed_rates_allowed,
-        find=find_in_parallel,
+        find=partial(find_in_parallel, decodes_all=data.is_every_picture_checked),
     )

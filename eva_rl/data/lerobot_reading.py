@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from eva_rl.data.damage import DamagedEpisodeError, damage_named
 from eva_rl.data.lerobot_actions import ACTION, STATE, check_layout, refuse_differences
 from eva_rl.data.lerobot_dataset import OWN_COLUMNS, V21_VERSIONS, V30_VERSION, LeRobotDataset
-from eva_rl.data.lerobot_rows import check_times, read_rows
-from eva_rl.data.pictures import decode_rgb, frames_of
+from eva_rl.data.lerobot_rows import check_timestamps, read_rows
+from eva_rl.data.pictures import check_whole, decode_rgb, frames_of
 from eva_rl.data.robot_names import embodiment_of
 from eva_rl.data.stored_episode import StoredEpisode
-from eva_rl.data.video_decoding import bytes_at, frames_at
+from eva_rl.data.video_decoding import bytes_at, check_times, frames_at
 from eva_rl.embodiments.table import EMBODIMENTS
 from eva_rl.records.episode import ByteRange, EpisodeHeader, EpisodeRef
 
@@ -66,7 +66,7 @@ def open_lerobot(dataset: LeRobotDataset, ref: EpisodeRef) -> StoredEpisode:
         columns=[ACTION, STATE, camera],
         source=source,
     )
-    check_times(rows.table, frame_rate_hz=dataset.frame_rate_hz, num_frames=num_frames, source=source)
+    check_timestamps(rows.table, frame_rate_hz=dataset.frame_rate_hz, num_frames=num_frames, source=source)
     actions = _vectors(rows.table, ACTION, source=source)
     states = _vectors(rows.table, STATE, source=source) if STATE in rows.table.column_names else None
     refuse_differences(actions, states, embodiment=EMBODIMENTS[embodiment], source=source)
@@ -96,7 +96,8 @@ def _with_pictures(
         with damage_named(header.source, f"{camera} holds no pictures"):
             images = [cell["bytes"] for cell in table[camera].to_pylist()]
         decode = partial(frames_of, images, decode=decode_rgb, source=header.source, camera=header.camera)
-        return StoredEpisode(header=header, decode=decode)
+        check = partial(check_whole, images, source=header.source, camera=header.camera)
+        return StoredEpisode(header=header, decode=decode, check_pictures=check)
     with damage_named(header.source, f"the place of {camera} is not described"):
         video, start_s = dataset.video_file(index, camera)
     times_s = start_s + np.arange(header.num_frames) / dataset.frame_rate_hz
@@ -107,7 +108,10 @@ def _with_pictures(
     def locate() -> tuple[ByteRange, ...]:
         return (bytes_at(video, first_s=times_s[0], last_s=times_s[-1]),)
 
-    return StoredEpisode(header=header, decode=decode_video, locate_pictures=locate)
+    def check() -> None:
+        check_times(video, times_s.tolist(), tolerance_s=0.5 / dataset.frame_rate_hz)
+
+    return StoredEpisode(header=header, decode=decode_video, check_pictures=check, locate_pictures=locate)
 
 
 def _camera_key(dataset: LeRobotDataset, ref: EpisodeRef) -> str:

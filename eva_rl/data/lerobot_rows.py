@@ -60,7 +60,7 @@ def read_rows(
     return EpisodeRows(table=table, byte_range=ByteRange(path=location, first=0, end=size))
 
 
-def check_times(table: pa.Table, *, frame_rate_hz: float, num_frames: int, source: str) -> None:
+def check_timestamps(table: pa.Table, *, frame_rate_hz: float, num_frames: int, source: str) -> None:
     """Refuses rows whose number or timestamps are not what the dataset says.
 
     Raises:

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from eva_rl.data.damage import DamagedEpisodeError, damage_named
+
+WHOLE = ((b"\xff\xd8", b"\xff\xd9"), (b"\x89PNG", b"IEND\xaeB`\x82"), (b"RIFF", b""))
+"""How the pictures of FORMATS begin and end, as far as that is fixed."""
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 """Others are not opened: Pillow hands PostScript to another program, for example."""
@@ -20,8 +23,31 @@ def decode_rgb(image: bytes) -> NDArray[np.uint8]:
     Raises:
         OSError: it is truncated or no picture.
     """
-    with Image.open(io.BytesIO(bytes(image)), formats=FORMATS) as picture:
-        return np.asarray(picture.convert("RGB"))
+    try:
+        with Image.open(io.BytesIO(bytes(image)), formats=FORMATS) as picture:
+            return np.asarray(picture.convert("RGB"))
+    except UnidentifiedImageError as error:  # it names an object in memory
+        raise OSError(f"it is no {', '.join(FORMATS)} picture") from error
+
+
+def check_whole(images: Sequence[Any] | NDArray[Any], *, source: str, camera: str) -> None:
+    """Looks at the first and the last bytes of every picture: finds empty, cut and foreign ones, fast.
+
+    Args:
+        images: one compressed picture per frame; arrays of pixels are whole as they are.
+        source: what to name in a message.
+        camera: whose pictures they are.
+
+    Raises:
+        DamagedEpisodeError: names the first frame whose picture is not whole.
+    """
+    for number, image in enumerate(images):
+        if isinstance(image, np.ndarray) and image.ndim == 3:
+            return
+        with damage_named(source, f"images of {camera} not readable: frame {number}"):
+            content = bytes(image).rstrip(b"\0")
+            if not any(content.startswith(start) and content.endswith(end) for start, end in WHOLE):
+                raise ValueError("it does not begin and end like a JPEG, PNG or WebP picture")
 
 
 def frames_of(

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import ray.data
 
-from eva_rl.data.checking import EpisodeFinding, find_out
+from eva_rl.data.checking import EpisodeFinding, check_header, find_out
 from eva_rl.data.cursor import EPISODE_COLUMN, WINDOW_COLUMN, WindowCursor
 from eva_rl.data.formats import open_episode
 from eva_rl.data.stored_episode import StoredEpisode
 from eva_rl.data.windows import EpisodeWindow, WindowShape, windows_of
+from eva_rl.embodiments.table import EMBODIMENTS
 from eva_rl.records.episode import EpisodeRef
 
 NO_SCENE_SEED = -1
@@ -75,20 +76,29 @@ def stream_windows(
     ]
     per_block = episodes_per_block or _block_size(len(items))
     return in_blocks(items, per_block=per_block).map_batches(
-        partial(_rows_of, shape=shape, block_bytes=_block_bytes(), with_provenance=with_provenance),
+        partial(rows_of_block, shape=shape, block_bytes=_block_bytes(), with_provenance=with_provenance),
         batch_size=None,
         num_cpus=CPUS_PER_READER,
     )
 
 
-def find_in_parallel(refs: Sequence[EpisodeRef], num_dimensions: int) -> Iterator[EpisodeFinding]:
+def find_in_parallel(
+    refs: Sequence[EpisodeRef], num_dimensions: int, *, decodes_all: bool = True
+) -> Iterator[EpisodeFinding]:
     """Reads episodes in Ray tasks and yields what was found, in order; see `find_out`."""
-    items = [{"episode": json.dumps([place, asdict(ref), 0])} for place, ref in enumerate(refs)]
+    items = episode_items(refs)
     findings = in_blocks(items, per_block=_block_size(len(items))).map_batches(
-        partial(_findings_of, num_dimensions=num_dimensions), batch_size=None, num_cpus=CPUS_PER_READER
+        partial(_findings_of, num_dimensions=num_dimensions, decodes_all=decodes_all),
+        batch_size=None,
+        num_cpus=CPUS_PER_READER,
     )
     for row, ref in zip(findings.iter_rows(), refs, strict=True):
         yield EpisodeFinding(**{**json.loads(row["finding"]), "ref": ref})
+
+
+def episode_items(refs: Sequence[EpisodeRef]) -> list[dict[str, str]]:
+    """Episodes as rows that a task can be given: place in the list, reference, first wanted window."""
+    return [{"episode": json.dumps([place, asdict(ref), 0])} for place, ref in enumerate(refs)]
 
 
 def silence_ray_data() -> None:
@@ -152,14 +162,20 @@ def _total(resource: str) -> float:
     return ray.cluster_resources().get(resource, 0.0)
 
 
-def _rows_of(
+def rows_of_block(
     block: Any, shape: WindowShape, block_bytes: int, with_provenance: bool
 ) -> Iterator[dict[str, Any]]:
-    """Stacks rows into batches: a row of its own costs Ray more than reading an episode does."""
+    """Reads a block of `episode_items` into stacked rows: a row of its own costs Ray more than reading it.
+
+    Raises:
+        DamagedEpisodeError: an episode is damaged; its file and the reason are named.
+    """
     rows: list[dict[str, Any]] = []
     for item in block["episode"]:
         place, known, first = json.loads(item)
         stored = open_episode(EpisodeRef(**known))
+        # Streams need no survey, and a file may have changed since one.
+        check_header(stored.header, num_dimensions=EMBODIMENTS[stored.header.embodiment].dimension)
         extra = {"provenance": _provenance(stored)} if with_provenance else {}
         for number, window in enumerate(windows_of(stored, shape=shape, first=first), start=first):
             rows.append({**row_of_window(window), **extra, EPISODE_COLUMN: place, WINDOW_COLUMN: number})
@@ -179,9 +195,9 @@ def _stack(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {name: np.stack([np.asarray(row[name]) for row in rows]) for name in rows[0]}
 
 
-def _findings_of(block: Any, num_dimensions: int) -> dict[str, Any]:
+def _findings_of(block: Any, num_dimensions: int, decodes_all: bool) -> dict[str, Any]:
     findings = [
-        find_out(EpisodeRef(**json.loads(item)[1]), num_dimensions=num_dimensions)
+        find_out(EpisodeRef(**json.loads(item)[1]), num_dimensions=num_dimensions, decodes_all=decodes_all)
         for item in block["episode"]
     ]
     return {"finding": np.array([json.dumps({**asdict(finding), "ref": None}) for finding in findings])}

@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 
 from eva_rl.data.hdf5_files import array, has, numbers, whole_file
-from eva_rl.data.pictures import frames_of
+from eva_rl.data.pictures import check_whole, frames_of
 from eva_rl.data.robot_names import embodiment_of
 from eva_rl.data.robotwin_files import (
     EXTRAS,
@@ -82,6 +82,7 @@ def open_legacy(file: h5py.File, ref: EpisodeRef) -> StoredEpisode:
     return StoredEpisode(
         header=header,
         decode=partial(frames_of, images, decode=decode_swapped, source=ref.path, camera=ref.camera),
+        check_pictures=partial(check_whole, images, source=ref.path, camera=ref.camera),
     )
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from eva_rl.data.damage import DamagedEpisodeError, damage_named
 from eva_rl.data.hdf5_files import array, has, numbers, text, whole_file
-from eva_rl.data.pictures import frames_of
+from eva_rl.data.pictures import check_whole, frames_of
 from eva_rl.data.robot_names import embodiment_of
 from eva_rl.data.robotwin_files import (
     EXTRAS,
@@ -87,7 +87,12 @@ def open_v1(file: h5py.File, ref: EpisodeRef) -> StoredEpisode:
     if has(file, LAST_IMAGE):
         last = array(file, LAST_IMAGE, ref.path)
         images = np.array([*images, *last])
-        actions = np.concatenate([actions, _joints(file, "action", ref.path)[-1:]])
+        following = _joints(file, "action", ref.path)
+        if following.shape[1] != actions.shape[1]:
+            raise DamagedEpisodeError(
+                ref.path, f"state holds {actions.shape[1]} joints, action {following.shape[1]}"
+            )
+        actions = np.concatenate([actions, following[-1:]])
     check_images(images, num_frames=len(actions), source=ref.path, camera=camera)
     seen, unseen = _instructions(file, ref)
     # .../<embodiment>/data/episode.hdf5; other trees have other names there, which are no robots.
@@ -109,6 +114,7 @@ def open_v1(file: h5py.File, ref: EpisodeRef) -> StoredEpisode:
     return StoredEpisode(
         header=header,
         decode=partial(frames_of, images, decode=decode_swapped, source=ref.path, camera=camera),
+        check_pictures=partial(check_whole, images, source=ref.path, camera=camera),
     )
 
 

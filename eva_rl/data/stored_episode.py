@@ -21,23 +21,29 @@ class StoredEpisode:
     """An opened episode. Training at 5 Hz needs a third of RoboTwin's frames: the others stay compressed.
 
     Example:
-        StoredEpisode(header=EpisodeHeader(...), decode=lambda indices: ...)
+        StoredEpisode(header=EpisodeHeader(...), decode=lambda indices: ..., check_pictures=lambda: None)
 
     Attributes:
         header: everything but the pictures.
         decode: ascending frame numbers -> [height, width, 3] RGB each, in that order; all of one size.
             Raises DamagedEpisodeError where a picture is missing or damaged.
+        check_pictures: looks for missing and cut pictures without decoding them; raises DamagedEpisodeError.
         locate_pictures: bytes of the pictures, where they lie in a file that `header` does not name.
     """
 
     header: EpisodeHeader
     decode: DecodeFrames
+    check_pictures: Callable[[], None]
     locate_pictures: Callable[[], tuple[ByteRange, ...]] = _no_more_bytes
 
     @classmethod
     def of(cls, episode: Episode) -> "StoredEpisode":
         """Wraps an episode whose pictures are in memory."""
-        return cls(header=episode, decode=lambda indices: (episode.frames[index] for index in indices))
+        return cls(
+            header=episode,
+            decode=lambda indices: (episode.frames[index] for index in indices),
+            check_pictures=lambda: None,
+        )
 
     def load(self) -> Episode:
         """Decodes every picture.

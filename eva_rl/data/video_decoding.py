@@ -81,6 +81,25 @@ def _frames_at(
             yield current
 
 
+def check_times(location: str, times_s: Sequence[float], *, tolerance_s: float) -> None:
+    """Makes sure that a video has a picture at each time, without decoding any.
+
+    Args:
+        location: video file, local or remote.
+        times_s: ascending times since the start of the file.
+        tolerance_s: half a frame.
+
+    Raises:
+        DamagedEpisodeError: the file is missing or damaged, or has no picture at one of the times.
+    """
+    with _open(location) as container:
+        unit_s = float(cast(float, container.streams.video[0].time_base))
+        stretches = _stretches(container, first_s=times_s[0], last_s=times_s[-1] + tolerance_s)
+        shown = np.array(sorted(time for stretch in stretches for time in stretch.times), dtype=np.int64)
+        for time_s in times_s:
+            _nearest(shown, time_s, unit_s, tolerance_s, location)
+
+
 def bytes_at(location: str, *, first_s: float, last_s: float) -> ByteRange:
     """Bytes of the pictures between two times, from the keyframe that they are decoded from.
 

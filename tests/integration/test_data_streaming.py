@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import h5py
 import numpy as np
 import pytest
 import ray
@@ -125,6 +126,16 @@ def test_a_file_damaged_after_the_survey_stops_the_stream_by_name(local_ray, ref
         ids_of([*refs, broken])
 
 
+def test_joints_damaged_after_the_survey_stop_the_stream_by_name(local_ray, tmp_path):
+    (broken,) = write_directory(tmp_path, num_episodes=1)
+    with h5py.File(broken.path, "a") as file:
+        file["joint_action/vector"][2, 3] = np.nan
+    with pytest.raises(
+        Exception, match=f"{broken.path}: actions are not finite .frame 2, dimension 3 is nan"
+    ):
+        ids_of([broken])
+
+
 def write_format(name, root, episodes):
     writer = EPISODE_FORMATS[name].writer
     if writer is None:
@@ -162,6 +173,8 @@ def test_episodes_are_checked_in_parallel_as_one_after_the_other(local_ray, tmp_
     with open(refs[3].path, "r+b") as file:
         file.truncate(500)
     assert list(find_in_parallel(refs, 14)) == list(one_after_the_other(refs, 14))
+    quick = list(find_in_parallel(refs, 14, decodes_all=False))
+    assert [finding.problem is None for finding in quick] == [True, True, True, False, True]
 
 
 def test_memory_stays_bounded_on_a_dataset_several_times_the_object_store(local_ray, tmp_path):

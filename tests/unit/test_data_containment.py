@@ -306,7 +306,7 @@ def test_pictures_of_kinds_that_start_programs_are_refused(tmp_path):
     postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 48\nshowpage\n"
     change_images(ref.path, lambda file, _: file.create_dataset(HEAD_IMAGES, data=np.array([postscript] * 6)))
     (problem,) = problems_of(tmp_path)
-    assert "images of head_camera not readable: frame 0 (cannot identify image file" in problem
+    assert "images of head_camera not readable: frame 0 (it is no JPEG, PNG, WEBP picture" in problem
 
 
 def test_every_format_is_covered_here():

@@ -155,7 +155,7 @@ def test_a_damaged_file_is_named_with_its_reason(episode_file, damage, reason):
     [
         ({"actions": np.full((6, 14), np.nan, dtype=np.float32)}, "not finite"),
         ({"actions": np.zeros((6, 16), dtype=np.float32), "measured_positions": None}, r"wanted \[6, 14\]"),
-        ({"actions": np.zeros((4, 14), dtype=np.float32), "measured_positions": None}, r"wanted \[6, 14\]"),
+        ({"actions": np.zeros((4, 14), dtype=np.float32), "measured_positions": None}, r"wanted \[4, height"),
         ({"seen_instructions": ()}, "no seen instruction"),
         ({"unseen_instructions": ("  ",)}, "an instruction is empty"),
         ({"frame_rate_hz": 0.0}, "frame rate"),

@@ -12,18 +12,21 @@ from eva_rl.simulators.table import SIMULATORS
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "docs" / "formats_and_models.md"
+DAMAGE = ROOT / "docs" / "damaged_input.md"
 DOCUMENTS = (
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "docs/formats_and_models.md",
+    "docs/damaged_input.md",
     "cluster/README.md",
 )
 
 
-def test_every_proof_that_the_table_names_exists():
-    named = set(re.findall(r"`(tests/[\w/]+\.py)`", TABLE.read_text()))
-    assert len(named) > 15
+@pytest.mark.parametrize(("table", "least"), [(TABLE, 15), (DAMAGE, 4)])
+def test_every_proof_that_a_table_names_exists(table, least):
+    named = set(re.findall(r"`(tests/[\w/]+\.py)`", table.read_text()))
+    assert len(named) > least
     assert not [name for name in named if not (ROOT / name).is_file()]
 
 
