@@ -10,6 +10,7 @@ import numpy as np
 
 from eva_rl.data.damage import DamagedEpisodeError
 from eva_rl.data.formats import open_episode
+from eva_rl.data.inspection import damage_lines
 from eva_rl.data.statistics import ActionStatistics
 from eva_rl.embodiments.quantiles import seen_figures
 from eva_rl.embodiments.table import EMBODIMENTS
@@ -90,8 +91,7 @@ def as_text(suggestion: Mapping[str, Any]) -> str:
             f"{name}={tuple(value) if isinstance(value, list) else value}" for name, value in limits.items()
         )
         lines.append(f"{arm}: JointLimits({fields})")
-    lines += [f"damaged: {path}: {reason}" for path, reason in suggestion["damaged"].items()]
-    return "\n".join(lines)
+    return "\n".join([*lines, *damage_lines(suggestion["damaged"])])
 
 
 def _read(refs: Sequence[EpisodeRef]) -> tuple[list[EpisodeHeader], dict[str, str]]:

@@ -10,7 +10,7 @@ from eva_rl.cli.main import main
 from eva_rl.data.formats import read_episode
 from eva_rl.data.listing import list_episodes
 from eva_rl.embodiments.joint_limits import JointLimits
-from tests.unit.synthetic_episodes import make_episode, write_directory
+from tests.unit.synthetic_episodes import make_episode, write_directory, write_v21
 
 
 def call(capsys, *words):
@@ -122,3 +122,26 @@ def test_stats_of_two_robots_are_refused(tmp_path, capsys):
     code, _, err = call(capsys, "stats", tmp_path)
     assert code == 2
     assert "one robot's episodes are needed, got bimanual, piper" in err
+
+
+def test_a_dataset_that_is_damaged_in_one_way_gets_one_line_and_json_names_every_episode(tmp_path, capsys):
+    write_v21(tmp_path / "set", [make_episode(index=index, embodiment="piper") for index in range(4)])
+    info = tmp_path / "set/meta/info.json"
+    info.write_text(info.read_text().replace('"robot_type": "piper"', '"robot_type": "so101"'))
+    code, out, _ = call(capsys, "inspect", tmp_path / "set")
+    (line,) = [line for line in out.splitlines() if line.startswith("damaged")]
+    assert code == 1
+    assert "episode 0 (and 3 more for the same reason, see --json): recorded with robot 'so101'" in line
+    _, out, _ = call(capsys, "inspect", tmp_path / "set", "--json")
+    assert len(json.loads(out)["damaged"]) == 4
+
+
+def test_headers_alone_miss_what_lies_inside_a_picture_and_nothing_else(tmp_path, capsys):
+    refs = write_directory(tmp_path, num_episodes=2)
+    with h5py.File(refs[0].path, "a") as file:
+        images = file["observation/head_camera/rgb"][()]
+        images[3] = images[3][:20] + images[3][-2:]  # begins and ends as it should
+        file["observation/head_camera/rgb"][...] = images
+    assert call(capsys, "inspect", tmp_path, "--headers")[0] == 0
+    code, out, _ = call(capsys, "inspect", tmp_path)
+    assert (code, f"damaged: {refs[0].path}: images of head_camera not readable: frame 3" in out) == (1, True)
