@@ -12,6 +12,7 @@ long stream.
 
 import argparse
 import json
+import logging
 import os
 import platform
 import re
@@ -88,7 +89,7 @@ def _start_ray(num_cpus: int) -> int:
         num_cpus=num_cpus,
         object_store_memory=OBJECT_STORE_BYTES,
         include_dashboard=False,
-        logging_level="WARNING",
+        logging_level=logging.WARNING,
     )
     silence_ray_data()
     return ray.data.range(1).map_batches(lambda batch: batch).count()
@@ -98,29 +99,30 @@ def _compare(directory: str, *, num_clips: int, num_rounds: int) -> dict[str, An
     found = list_episodes(directory)
     refs = (found * -(-num_clips // len(found)))[:num_clips]
     first_cpu_s = _measure(partial(_drain, _read_with_ray(refs[:64], episodes_per_block=4)))[1]
-    rounds = []
-    for _ in range(num_rounds):
-        plain, plain_cpu_s, plain_wall_s = _measure(partial(_drain, _read_plainly(refs)), with_ray=False)
-        streamed, ray_cpu_s, ray_wall_s = _measure(partial(_drain, _read_with_ray(refs)))
-        assert plain == streamed
-        rounds.append(
-            {
-                "plain_clips_per_cpu_s": plain / plain_cpu_s,
-                "ray_clips_per_cpu_s": streamed / ray_cpu_s,
-                "ratio_per_cpu_s": plain_cpu_s / ray_cpu_s,
-                "plain_clips_per_s": plain / plain_wall_s,
-                "ray_clips_per_s": streamed / ray_wall_s,
-            }
-        )
+    rounds = [_take_turns(refs) for _ in range(num_rounds)]
     header = open_episode(refs[0]).header
     return {
         "directory": Path(directory).name,
         "num_files": len(found),
         "frames_per_file": header.num_frames,
-        "clips_per_round": plain,
+        "episodes_per_round": len(refs),
         "num_rounds": num_rounds,
         "first_stream_of_64_episodes_cpu_s": round(first_cpu_s, 2),
         **{name: _spread([row[name] for row in rounds]) for name in rounds[0]},
+    }
+
+
+def _take_turns(refs: Sequence[EpisodeRef]) -> dict[str, float]:
+    plain, plain_cpu_s, plain_wall_s = _measure(lambda: _drain(_read_plainly(refs)), with_ray=False)
+    streamed, ray_cpu_s, ray_wall_s = _measure(lambda: _drain(_read_with_ray(refs)))
+    if plain != streamed:
+        raise RuntimeError(f"the plain reader gave {plain} clips, Ray Data {streamed}")
+    return {
+        "plain_clips_per_cpu_s": plain / plain_cpu_s,
+        "ray_clips_per_cpu_s": streamed / ray_cpu_s,
+        "ratio_per_cpu_s": plain_cpu_s / ray_cpu_s,
+        "plain_clips_per_s": plain / plain_wall_s,
+        "ray_clips_per_s": streamed / ray_wall_s,
     }
 
 
@@ -147,12 +149,12 @@ def _stack(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {name: np.stack([np.asarray(row[name]) for row in rows]) for name in rows[0]}
 
 
-def _read_with_ray(refs: Sequence[EpisodeRef], **options: Any) -> Iterator[dict[str, Any]]:
+def _read_with_ray(refs: Sequence[EpisodeRef], **options: Any) -> Iterator[Any]:
     stream = stream_windows(refs, shape=SHAPE, **options)
     yield from stream.iter_batches(batch_size=BATCH, batch_format="numpy")
 
 
-def _drain(batches: Iterator[dict[str, Any]]) -> int:
+def _drain(batches: Iterator[Any]) -> int:
     return sum(len(batch["frames"]) for batch in batches)
 
 

@@ -216,9 +216,14 @@ def files_of(root):
 def outcome_of(root):
     """Findings of whatever is still listed, or the refusal of the whole directory."""
     try:
-        return [find_out(ref, num_dimensions=14) for ref in list_episodes(root)]
+        refs = list_episodes(root)
     except EpisodeDirectoryError as error:
         return error
+    quick = [find_out(ref, num_dimensions=14, decodes_all=False) for ref in refs]
+    whole = [find_out(ref, num_dimensions=14) for ref in refs]
+    # What headers alone refuse, decoding refuses too.
+    assert not [one for one, other in zip(quick, whole, strict=True) if one.problem and not other.problem]
+    return whole
 
 
 def is_named_or_whole(outcome, root):
