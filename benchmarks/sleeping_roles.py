@@ -1,13 +1,21 @@
-"""A run whose stages sleep: real Ray actors and the driver's rules of dealing, without any model."""
+"""A run whose stages sleep: real Ray actors under the project's own dispatcher, without any model."""
 
 import time
-from collections import deque
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray.util.placement_group import placement_group, remove_placement_group
 
+from eva_rl.actors.dispatcher import Dispatcher
+from eva_rl.actors.member import Place
+from eva_rl.actors.order import Order
+from eva_rl.actors.pool import RolePool, start_actor
+from eva_rl.config.faults import FaultSettings
 from eva_rl.planning.workload import StageTimes, Workload
+
+GENERATOR, SCORER = "generator", "scorer"
+DEADLINE_S = 120.0
 
 
 class SleepingStage:
@@ -23,100 +31,89 @@ class SleepingStage:
         time.sleep(duration_s)
 
 
-class SleepingRoles:
-    """Started actors of one workload; each process is really there.
+@dataclass(frozen=True, kw_only=True)
+class Nothing:
+    """Sleeping takes no CPU: more actors than cores may sleep at once."""
 
-    Args:
-        workload: counts.
-    """
-
-    def __init__(self, workload: Workload) -> None:
-        actor: Any = ray.remote(num_cpus=0)(SleepingStage)
-        self.generators = [actor.remote() for _ in range(workload.num_generators)]
-        self.scorers = [actor.remote() for _ in range(workload.num_scorers)]
-        self.learner = actor.remote()
-        ray.get([each.work.remote(0.0) for each in self._all()])
-
-    def stop(self) -> None:
-        """Ends the actors."""
-        for actor in self._all():
-            ray.kill(actor)
-
-    def _all(self) -> Sequence[Any]:
-        return [*self.generators, *self.scorers, self.learner]
+    num_cpus: float = 0.0
+    num_gpus: float = 0.0
 
 
 class SleepingRun:
-    """One run of the sleeping roles under the rules that `eva_rl.planning.timeline` models.
+    """One run in the driver's order: batches ahead, orders to whoever is free, one update after the other.
 
     Args:
         workload: counts and sizes.
         times: how long every stage sleeps; without spread.
-        roles: started for the same workload.
+        place: where all actors run.
     """
 
-    def __init__(self, workload: Workload, times: StageTimes, roles: SleepingRoles) -> None:
-        self._work, self._times, self._roles = workload, times, roles
-        self._to_generate: deque[tuple[int, int]] = deque()
-        self._to_score: deque[tuple[int, int]] = deque()
-        self._free = {"generator": deque(roles.generators), "scorer": deque(roles.scorers)}
-        self._calls: dict[Any, tuple[str, Any, tuple[int, int]]] = {}
+    def __init__(self, workload: Workload, times: StageTimes, place: Place) -> None:
+        self._work, self._times = workload, times
+        self._dispatcher = Dispatcher(FaultSettings(), tell=lambda line: None)
+        for role, count in ((GENERATOR, workload.num_generators), (SCORER, workload.num_scorers)):
+            self._dispatcher.employ(RolePool(role, _start, [place] * count))
+        self._learner = _start(place)
+        ray.get(self._learner.__ray_ready__.remote())
+        pools = self._dispatcher.pools.values()
+        self._dispatcher.wait_until(
+            lambda: all(member.is_ready for pool in pools for member in pool.members), what="actors"
+        )
         self._num_scored = [0] * workload.num_steps
-        self._num_ordered = self._num_learned = 0
-        self._is_learning = False
 
     def finish(self) -> tuple[float, ...]:
         """Plays the run; returns when every training step ended, in seconds after its beginning."""
         started, ends = time.perf_counter(), []
-        for _ in range(self._work.rollouts_ahead + 1):
-            self._order_batch()
-        self._deal()
-        while self._num_learned < self._work.num_steps:
-            (done,), _ = ray.wait(list(self._calls), num_returns=1)
-            ray.get(done)
-            role, actor, chunk = self._calls.pop(done)
-            if role == "learner":
-                ends.append(time.perf_counter() - started)
-                self._is_learning, self._num_learned = False, self._num_learned + 1
-                self._order_batch()
-            else:
-                self._free[role].append(actor)
-                if role == "generator":
-                    self._to_score.append(chunk)
-                else:
-                    self._num_scored[chunk[0]] += 1
-            self._deal()
+        ahead, num_steps = self._work.rollouts_ahead, self._work.num_steps
+        for batch in range(min(ahead + 1, num_steps)):
+            self._order(batch)
+        for step in range(num_steps):
+            self._dispatcher.wait_until(
+                lambda step=step: self._num_scored[step] == self._work.num_chunks, what=f"batch {step}"
+            )
+            update = self._learner.work.remote(self._times.learn_s)
+            self._dispatcher.collect([update], what=f"update {step}", timeout_s=DEADLINE_S)
+            ends.append(time.perf_counter() - started)
+            if (following := step + 1 + ahead) < num_steps:
+                self._order(following)
         return tuple(ends)
 
-    def _deal(self) -> None:
-        times = self._times
-        while self._to_generate and self._free["generator"]:
-            chunk, actor = self._to_generate.popleft(), self._free["generator"].popleft()
-            version = max(0, chunk[0] - self._work.rollouts_ahead)
-            duration_s = times.generate_s * self._work.chunk_shares[chunk[1]]
-            self._calls[actor.work.remote(duration_s, version, times.sync_s)] = ("generator", actor, chunk)
-        while self._to_score and self._free["scorer"]:
-            chunk, actor = self._to_score.popleft(), self._free["scorer"].popleft()
-            duration_s = times.score_s * self._work.chunk_shares[chunk[1]]
-            self._calls[actor.work.remote(duration_s)] = ("scorer", actor, chunk)
-        step = self._num_learned
-        if self._is_learning or step == self._work.num_steps:
-            return
-        if self._num_scored[step] == self._work.num_chunks:
-            self._is_learning, learner = True, self._roles.learner
-            self._calls[learner.work.remote(times.learn_s)] = ("learner", learner, (step, 0))
+    def stop(self) -> None:
+        """Ends all actors."""
+        for role in (GENERATOR, SCORER):
+            self._dispatcher.dismiss(role)
+        ray.kill(self._learner)
 
-    def _order_batch(self) -> None:
-        if self._num_ordered < self._work.num_steps:
-            batch = self._num_ordered
-            self._to_generate.extend((batch, index) for index in range(self._work.num_chunks))
-            self._num_ordered += 1
+    def _order(self, batch: int) -> None:
+        version = max(0, batch - self._work.rollouts_ahead)
+        for share in self._work.chunk_shares:
+            arguments = (self._times.generate_s * share, version, self._times.sync_s)
+            order = _order(GENERATOR, arguments, label=f"batch {batch}")
+            self._dispatcher.submit(order, lambda *_, share=share: self._score(batch, share))
+
+    def _score(self, batch: int, share: float) -> None:
+        order = _order(SCORER, (self._times.score_s * share,), label=f"rewards of batch {batch}")
+        self._dispatcher.submit(order, lambda *_: self._count(batch))
+
+    def _count(self, batch: int) -> None:
+        self._num_scored[batch] += 1
 
 
 def measured_step_ends(workload: Workload, times: StageTimes) -> tuple[float, ...]:
     """Starts the roles, plays one run, stops them; returns when every training step ended, in seconds."""
-    roles = SleepingRoles(workload)
+    group = placement_group([{"CPU": 0.01}])
+    ray.get(group.ready())
+    run = SleepingRun(workload, times, Place(group=group, bundle=0))
     try:
-        return SleepingRun(workload, times, roles).finish()
+        return run.finish()
     finally:
-        roles.stop()
+        run.stop()
+        remove_placement_group(group)
+
+
+def _order(role: str, arguments: tuple[Any, ...], *, label: str) -> Order:
+    return Order(role=role, method="work", arguments=arguments, label=label, deadline_s=DEADLINE_S)
+
+
+def _start(place: Place) -> Any:
+    return start_actor(SleepingStage, place, resources=Nothing(), arguments=())

@@ -19,11 +19,10 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_predicted_makespan_is_within_a_tenth_of_a_real_run(case, local_ray, record_property):
+def test_the_predicted_makespan_is_within_a_tenth_of_a_real_run(case, local_ray):
     lengths, counts = CASES[case]
     times = StageTimes(**lengths)
     load = Workload(num_steps=5, groups_per_step=4, groups_per_call=1, num_scorers=1, **counts)
     measured = measured_step_ends(load, times)[-1]
     predicted = simulate(load, times).makespan_s
-    record_property("error", predicted / measured - 1)
-    assert predicted == pytest.approx(measured, rel=0.10)
+    assert abs(predicted / measured - 1) <= 0.10, f"predicted {predicted:.2f} s, measured {measured:.2f} s"
