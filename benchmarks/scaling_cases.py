@@ -41,9 +41,9 @@ class Scenario:
 
 SCENARIO = Scenario(
     source="verl-project/verl-omni docs/algo/performance.md, FlowGRPO LoRA on Qwen-Image OCR, H800: 420 s "
-    "per step with the reward on the critical path, 360 s with it hidden; so the reward is taken as 60 s. The "
-    "other 360 s are split evenly between generation and learning, an assumption: the split is not published. "
-    "Adapter hand-over (1 s) and spread (10 %) are assumptions too.",
+    "per step with the reward on the critical path, 360 s with it hidden; so the reward is taken as 60 s. "
+    "The other 360 s are split evenly between generation and learning, an assumption: the split is not "
+    "published. Adapter hand-over (1 s) and spread (10 %) are assumptions too.",
     generate_s=180.0,
     score_s=60.0,
     learn_s=180.0,
