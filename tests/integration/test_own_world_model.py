@@ -23,7 +23,7 @@ from tests.tiny_wan import INSTRUCTIONS, SIZE, WAN_LAYOUTS
 
 pytestmark = pytest.mark.integration
 
-PUBLISHED = ("wan22_ti2v_5b", "wan21_i2v_14b", "wan22_i2v_a14b", "eva_i2v_14b")
+PUBLISHED = ("wan22_ti2v_5b", "wan21_i2v_14b", "wan22_i2v_a14b", "eva_i2v_14b", "eva_two_history_frames")
 SMALL = {
     "robot.simulator": "none",
     "video.height": SIZE["height"],
