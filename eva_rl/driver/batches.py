@@ -6,8 +6,7 @@ from typing import Protocol
 
 from eva_rl.actors.roles import Roles
 from eva_rl.config.align import AlignSettings
-from eva_rl.driver.batch import Batch, order_chunks, wait_for_rewards
-from eva_rl.driver.chunk import Chunk, send_adapter
+from eva_rl.driver.batch import Batch, Chunk, order_chunks, send_adapter, wait_for_rewards
 from eva_rl.driver.condition_schedule import ConditionSchedule
 from eva_rl.driver.run_state import RunState
 from eva_rl.records.adapter import AdapterWeights

@@ -11,8 +11,7 @@ from eva_rl.actors.credit_map import halves
 from eva_rl.actors.order import Order
 from eva_rl.actors.roles import SCORER, Roles
 from eva_rl.config.align import AlignSettings
-from eva_rl.driver.batch import Batch, order_chunks, wait_for_rewards
-from eva_rl.driver.chunk import send_adapter
+from eva_rl.driver.batch import Batch, order_chunks, send_adapter, wait_for_rewards
 from eva_rl.driver.condition_schedule import ConditionSchedule
 from eva_rl.embodiments import EMBODIMENTS
 from eva_rl.records.adapter import AdapterWeights

@@ -10,8 +10,7 @@ import pytest
 from eva_rl.actors.recovery import RoleLostError
 from eva_rl.actors.roles import GENERATOR, SCORER
 from eva_rl.driver import batches
-from eva_rl.driver.batch import PolicyMismatchError
-from eva_rl.driver.chunk import send_adapter
+from eva_rl.driver.batch import PolicyMismatchError, send_adapter
 from eva_rl.driver.failure_budget import FailureBudgetError
 from eva_rl.driver.notices import StopNoticeError
 from eva_rl.metrics.jsonl import read_rows
