@@ -28,11 +28,5 @@ def train(settings, roles, conditions, directory, *, resume=False, on_note=None)
     )
     with RunProgress(["align"]) as progress, progress.stage("align") as stage:
         if on_note is not None:
-            advance = stage.advance
-
-            def watched(amount=1, *, note=""):
-                advance(amount, note=note)
-                on_note(note)
-
-            stage.advance = watched
+            stage.listen(on_note)
         return run_align_stage(settings, RunDirectory(directory, continues=resume), roles, schedule, stage)

@@ -41,6 +41,9 @@ class LearnerGroup:
         collect: waits for the ranks.
         deadline_s: of any one call.
 
+    Attributes:
+        ranks: actor handles, in the order of their places.
+
     Every method that waits raises LearnerLostError when a rank was lost; `restart`, `join` and `load` follow.
     """
 
@@ -56,20 +59,20 @@ class LearnerGroup:
         self._places = list(places)
         self._collect = collect
         self._deadline_s = deadline_s
-        self._ranks = [start(place) for place in places]
+        self.ranks = [start(place) for place in places]
 
     def restart(self) -> None:
         """Stops whatever is left of the ranks and starts them anew: they know nothing."""
-        for rank in self._ranks:
+        for rank in self.ranks:
             ray.kill(rank, no_restart=True)
-        self._ranks = [self._start(place) for place in self._places]
+        self.ranks = [self._start(place) for place in self._places]
 
     def join(self) -> AdapterWeights:
         """Brings the ranks into one process group and returns the untouched adapter."""
-        (address, port), *_ = self._wait([self._ranks[0].free_address.remote()], "the learner's models")
+        (address, port), *_ = self._wait([self.ranks[0].free_address.remote()], "the learner's models")
         ready = [
-            rank.join.remote(Rendezvous(address=address, port=port, rank=index, num_ranks=len(self._ranks)))
-            for index, rank in enumerate(self._ranks)
+            rank.join.remote(Rendezvous(address=address, port=port, rank=index, num_ranks=len(self.ranks)))
+            for index, rank in enumerate(self.ranks)
         ]
         return self._wait(ready, "the learner's ranks to meet")[0]
 
@@ -82,10 +85,10 @@ class LearnerGroup:
             groups: one reference per rollout group; the rollouts travel straight to the ranks.
             advantages: one per rollout, or per rollout and credit cell.
         """
-        share = len(groups) // len(self._ranks)
+        share = len(groups) // len(self.ranks)
         updates = [
             rank.learn.remote(advantages[first : first + share], *groups[first : first + share])
-            for rank, first in zip(self._ranks, range(0, len(groups), share), strict=True)
+            for rank, first in zip(self.ranks, range(0, len(groups), share), strict=True)
         ]
         return self._wait(updates, "the learner's update")[0]
 
@@ -110,7 +113,7 @@ class LearnerGroup:
         self._on_all("export", str(directory))
 
     def _on_all(self, method: str, *arguments: object) -> list[Any]:
-        calls = [getattr(rank, method).remote(*arguments) for rank in self._ranks]
+        calls = [getattr(rank, method).remote(*arguments) for rank in self.ranks]
         return self._wait(calls, f"the learner ({method})")
 
     def _wait(self, calls: Sequence[ObjectRef], what: str) -> list[Any]:
@@ -128,7 +131,7 @@ class LearnerGroup:
 
     def _all_alive(self) -> bool:
         try:
-            ray.get([rank.__ray_ready__.remote() for rank in self._ranks], timeout=ALIVE_WITHIN_S)
+            ray.get([rank.__ray_ready__.remote() for rank in self.ranks], timeout=ALIVE_WITHIN_S)
         except (RayActorError, TimeoutError):
             return False
         return True

@@ -1,7 +1,7 @@
 """Live progress of a run: which stage, how far, how fast, what reward, how long still."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -29,6 +29,7 @@ class StageProgress:
         self._total = total
         self._done = 0
         self._note = ""
+        self._listeners: list[Callable[[str], None]] = []
         self._started = self._logged = time.monotonic()
         self._task = run.bars.add_task(label, total=total, note="")
 
@@ -36,9 +37,15 @@ class StageProgress:
         """Counts finished items; the note says what they brought."""
         self._done += amount
         self._note = note or self._note
+        for hear in self._listeners:
+            hear(note)
         self._run.bars.update(self._task, advance=amount, note=self._note)
         if not self._run.is_live and time.monotonic() - self._logged > LOG_EVERY_S:
             self._log()
+
+    def listen(self, hear: Callable[[str], None]) -> None:
+        """Hands every note on to somebody else too."""
+        self._listeners.append(hear)
 
     def note(self, text: str) -> None:
         """Shows a line beside the bar without counting anything."""

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from benchmarks.sabotage import hanging_a, in_actor, kill_a_rank, killing_a, process_of, spoil_a_loss
 from eva_rl.actors.recovery import RoleLostError
 from eva_rl.actors.roles import GENERATOR, SCORER
 from eva_rl.driver import batches
@@ -14,7 +15,7 @@ from eva_rl.driver.batch import PolicyMismatchError, send_adapter
 from eva_rl.driver.failure_budget import FailureBudgetError
 from eva_rl.driver.notices import StopNoticeError
 from eva_rl.metrics.jsonl import read_rows
-from tests.sabotage import in_actor, killing_a, process_of, sabotaged
+from tests.sabotage import sabotaged
 from tests.tiny import tiny_settings
 from tests.tiny_run import running_roles, train
 
@@ -41,12 +42,8 @@ def test_a_killed_member_costs_nothing_but_time(role, clean_version, tiny_models
 
 
 def test_a_hung_scorer_is_replaced_at_its_deadline(clean_version, tiny_models, tiny_conditions, tmp_path):
-    def hang(roles):
-        (scorer,) = roles.dispatcher.pools[SCORER].members
-        return scorer.is_ready and in_actor(scorer.actor, lambda role: time.sleep(600))
-
     settings = tiny_settings(faults__scoring_deadline_s=3)
-    version, rows, told = sabotaged(settings, tiny_models, tiny_conditions, tmp_path, deed=hang)
+    version, rows, told = sabotaged(settings, tiny_models, tiny_conditions, tmp_path, deed=hanging_a(SCORER))
     assert version == clean_version
     assert rows[-1]["faults/hung_members"] == 1
     assert any("within 3 s; another is started" in line for line in told)
@@ -56,13 +53,9 @@ def test_a_hung_scorer_is_replaced_at_its_deadline(clean_version, tiny_models, t
 def test_a_killed_learner_rank_goes_on_from_the_newest_checkpoint(
     num_ranks, clean_version, tiny_models, tiny_conditions, tmp_path
 ):
-    def kill(roles):
-        os.kill(process_of(roles.learner._ranks[-1]), signal.SIGKILL)
-        return True
-
     settings = tiny_settings(learner__num_ranks=num_ranks, schedule__rollouts_ahead=0)
     version, rows, _ = sabotaged(
-        settings, tiny_models, tiny_conditions, tmp_path / "cut", deed=kill, at_step=2
+        settings, tiny_models, tiny_conditions, tmp_path / "cut", deed=kill_a_rank, at_step=2
     )
     assert [row["training_step"] for row in rows] == [0, 1, 2]
     if num_ranks == 1:
@@ -89,23 +82,6 @@ def test_when_every_generator_dies_the_run_ends_with_its_name(
     with pytest.raises(RoleLostError, match=r"faults\.max_replacements allows 1"):
         sabotaged(settings, tiny_models, tiny_conditions, tmp_path, deed=kill_all, at_step=0)
     assert time.monotonic() - started < 120
-
-
-def spoil_a_loss(roles):
-    """The first loss of the next training step is not a number."""
-
-    def spoil(learner):
-        losses = learner._rule.losses
-
-        def spoiled(*arguments, **keywords):
-            learner._rule.losses = losses
-            first, *others = losses(*arguments, **keywords)
-            return [type(first)(**(vars(first) | {"loss": first.loss * float("nan")})), *others]
-
-        learner._rule.losses = spoiled
-
-    in_actor(roles.learner._ranks[-1], spoil)
-    return True
 
 
 @pytest.mark.parametrize(("num_ranks", "zero_stage"), [(1, 0), (2, 0), (2, 2), (1, 3)])

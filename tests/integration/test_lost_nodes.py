@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import ray
 
+from benchmarks.sabotage import busy, in_actor
 from eva_rl.actors.roles import GENERATOR, SCORER
 from tests.integration.logical_nodes import OBJECT_STORE, joined_nodes
-from tests.sabotage import busy, in_actor, sabotaged
+from tests.sabotage import sabotaged
 from tests.tiny import tiny_settings
 from tests.tiny_run import running_roles, train
 
