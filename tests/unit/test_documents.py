@@ -18,6 +18,7 @@ DOCUMENTS = (
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "docs/formats_and_models.md",
+    "docs/memory.md",
     "docs/damaged_input.md",
     "cluster/README.md",
 )
