@@ -27,7 +27,7 @@ from eva_rl.records.calibration import Calibration
 from eva_rl.records.rollout import RolloutGroup
 from eva_rl.rl.group_loss import GroupLoss
 from eva_rl.world_model.adapter_io import borrowed_adapter, export_adapter, read_adapter
-from eva_rl.world_model.lora import adapter_parameters
+from eva_rl.world_model.lora import adapter_parameters, live_version
 from eva_rl.world_model.two_experts import TwoExperts
 from eva_rl.world_model.world_model import WorldModel
 
@@ -114,6 +114,11 @@ class Learner:
         metrics = self._measure(losses, cpu_s=time.process_time() - started_cpu)
         metrics["learner/learning_rate"] = learning_rate
         return LearnerUpdate(weights=weights, metrics=metrics) if self._is_first else None
+
+    def version(self) -> AdapterVersion:
+        """The newest adapter, hashed anew from this rank's live weights; all ranks take part."""
+        with whole_parameters(self._engine):
+            return live_version(self._world_model.transformer, self._training_step)
 
     def deployed(self) -> AdapterWeights:
         """The adapter to evaluate: the moving average, or the newest one."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from eva_rl.actors.deepspeed_engine import Rendezvous
 from eva_rl.actors.member import Place
 from eva_rl.checkpoints.folder import Folder
-from eva_rl.records.adapter import AdapterWeights, LearnerUpdate
+from eva_rl.records.adapter import AdapterVersion, AdapterWeights, LearnerUpdate
 from eva_rl.records.calibration import Calibration
 
 ALIVE_WITHIN_S = 10.0
@@ -95,6 +95,10 @@ class LearnerGroup:
     def prepare(self, calibration: Calibration) -> None:
         """Tells every rank what was found out with the base policy."""
         self._on_all("prepare", calibration)
+
+    def versions(self) -> list[AdapterVersion]:
+        """The adapter in every rank's live weights: the same one, unless gradients were not averaged."""
+        return self._on_all("version")
 
     def deployed(self) -> AdapterWeights:
         """The adapter to evaluate: the moving average where there is one, or the newest."""

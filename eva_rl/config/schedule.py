@@ -57,6 +57,12 @@ class ScheduleSettings(Section):
         description="Checkpoints in a row that may fail to be written, as on a full disk, before the run "
         "ends.",
     )
+    self_test: bool = Field(
+        default=True,
+        description="Check beside the first training steps what `eva-rl doctor` checks: the policy that "
+        "samples is the one that learns, ranks agree, the update is plain AdamW's, the reward points the "
+        "right way, joints are read. A failed check ends the run.",
+    )
 
     @property
     def oldest_allowed(self) -> int:

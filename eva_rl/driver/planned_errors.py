@@ -8,6 +8,7 @@ from eva_rl.actors.stall_watch import StallError
 from eva_rl.checkpoints.manifest import CheckpointError
 from eva_rl.config.section import ConfigError
 from eva_rl.data.episodes import EpisodeDirectoryError
+from eva_rl.driver.doctor.check import SelfTestError
 from eva_rl.driver.failure_budget import FailureBudgetError
 from eva_rl.driver.ledger import LedgerError
 from eva_rl.embodiments.model_file import RobotFileError
@@ -26,5 +27,6 @@ PLANNED_ERRORS = (
     RobotFileError,
     RoleLostError,
     StallError,
+    SelfTestError,
 )
 """Errors that end a run with a sentence."""

@@ -13,6 +13,7 @@ from eva_rl.config.align import AlignSettings
 from eva_rl.driver.alignment_stage import run_align_stage
 from eva_rl.driver.condition_schedule import ConditionSchedule
 from eva_rl.driver.condition_stage import load_conditions
+from eva_rl.driver.doctor.startup import self_tested
 from eva_rl.driver.evaluation_stage import EvaluationStage
 from eva_rl.driver.progress import RunProgress
 from eva_rl.driver.provenance import describe_run, record_start, update_provenance
@@ -61,7 +62,16 @@ def run_alignment(
             conditions, groups_per_step=settings.algorithm.groups_per_step, seed=settings.run.seed
         )
         update_provenance(directory.provenance, data=schedule.provenance())
-        with progress.stage(ALIGN, total=settings.schedule.num_training_steps) as stage:
+        tested = self_tested(
+            settings,
+            roles,
+            models=(world_model, idm),
+            episodes=survey.usable,
+            condition=conditions[0],
+            directory=directory.path,
+            tell=progress.console.print,
+        )
+        with tested as roles, progress.stage(ALIGN, total=settings.schedule.num_training_steps) as stage:
             stage.note("waiting for the actors' models")
             state = run_align_stage(settings, directory, roles, schedule, stage)
         deployed = roles.learner.deployed()

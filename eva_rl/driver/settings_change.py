@@ -95,6 +95,7 @@ MAY_CHANGE = (
     "schedule.best_is",
     "schedule.deadline_s",
     "schedule.max_failed_saves",
+    "schedule.self_test",
 )
 """Sections and settings that say where a run computes and what it keeps.
 
