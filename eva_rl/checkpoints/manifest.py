@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eva_rl.checkpoints.folder import Folder
+from eva_rl.trust.names import is_inside
 
 MANIFEST = "manifest.json"
 FORMAT = 2
@@ -48,6 +49,10 @@ def read_manifest(folder: Folder) -> dict[str, Any]:
     """
     manifest = _read(folder)
     for name, expected in sorted(manifest["files"].items()):
+        if not is_inside(name):
+            raise CheckpointError(
+                f"{folder}/{MANIFEST} names {name!r}, which does not lie in the checkpoint; do not use it"
+            )
         try:
             content = folder.read(name)
         except OSError:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -14,6 +15,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from eva_rl.trust.text import plain_text
 
 LOG_EVERY_S = 10.0
 """Seconds between lines where there is no terminal to redraw."""
@@ -36,7 +38,7 @@ class StageProgress:
     def advance(self, amount: int = 1, *, note: str = "") -> None:
         """Counts finished items; the note says what they brought."""
         self._done += amount
-        self._note = note or self._note
+        self._note = escape(plain_text(note)) or self._note  # it quotes tasks and file names of the data
         for hear in self._listeners:
             hear(note)
         self._run.bars.update(self._task, advance=amount, note=self._note)
@@ -108,7 +110,7 @@ class RunProgress:
 
     def tell(self, text: str) -> None:
         """Prints a line that stays."""
-        self.console.print(text, markup=False, style="yellow", soft_wrap=True)
+        self.console.print(plain_text(text), markup=False, style="yellow", soft_wrap=True)
 
     @contextmanager
     def stage(self, name: str, *, total: int | None = None) -> Iterator[StageProgress]:

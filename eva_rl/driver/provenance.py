@@ -13,6 +13,7 @@ from typing import Any
 
 from eva_rl.config.section import ConfigError
 from eva_rl.driver.run_directory import write_whole
+from eva_rl.trust.secrets import without_secrets
 
 MODEL_ROLES = ("world_model", "idm")
 CONTINUATION = ("command", "commit", "sources", "started", "versions", "hardware")
@@ -67,7 +68,7 @@ def record_start(file: Path, facts: dict[str, Any]) -> None:
 def update_provenance(file: Path, **facts: object) -> None:
     """Adds facts that became known during the run."""
     known = json.loads(file.read_text()) if file.is_file() else {}
-    write_whole(file, json.dumps({**known, **facts}, indent=1) + "\n")
+    write_whole(file, json.dumps(without_secrets({**known, **facts}), indent=1) + "\n")
 
 
 def hash_directory(directory: Path) -> str:

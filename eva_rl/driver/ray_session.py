@@ -3,10 +3,11 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from eva_rl.config.run import ClusterSettings
+from eva_rl.driver.ray_token import own_token
 
 LOCAL_ENVIRONMENT = {
     # Despite its name, this makes a Linux node listen on 127.0.0.1 instead of every interface.
@@ -61,21 +62,32 @@ def ray_session(settings: ClusterSettings) -> Iterator[None]:
     # Ray 2.60 warns at every start that its token authentication is on, which is what is wanted.
     logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
     address = settings.joined_address
-    if address is None:
-        ray.init(
-            address="local",  # without it, Ray joins any cluster that was started on this machine
-            num_cpus=settings.num_cpus or os.cpu_count(),
-            object_store_memory=settings.object_store_mb * 2**20,
-            include_dashboard=False,
-            logging_level=logging.WARNING,
+    with nullcontext() if address is not None else own_token():
+        if address is None:
+            _check_loopback(ray.util.get_node_ip_address())
+            ray.init(
+                address="local",  # without it, Ray joins any cluster that was started on this machine
+                num_cpus=settings.num_cpus or os.cpu_count(),
+                object_store_memory=settings.object_store_mb * 2**20,
+                include_dashboard=False,
+                logging_level=logging.WARNING,
+            )
+        else:
+            ray.init(
+                address=address,
+                runtime_env={"env_vars": {name: os.environ[name] for name in QUIET_ENVIRONMENT}},
+                logging_level=logging.WARNING,
+            )
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _check_loopback(address: str) -> None:
+    """Ray decides when it is imported where it will listen."""
+    if address not in ("127.0.0.1", "::1"):
+        raise RuntimeError(
+            f"a local Ray would listen on {address}, not on loopback: `ray` was imported before "
+            "ray_session or prepare_environment; call one of them first"
         )
-    else:
-        ray.init(
-            address=address,
-            runtime_env={"env_vars": {name: os.environ[name] for name in QUIET_ENVIRONMENT}},
-            logging_level=logging.WARNING,
-        )
-    try:
-        yield
-    finally:
-        ray.shutdown()

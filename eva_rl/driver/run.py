@@ -23,6 +23,7 @@ from eva_rl.evaluation.comparison import compare, compare_tasks, comparison_as_d
 from eva_rl.evaluation.store import read_outcomes
 from eva_rl.evaluation.terminal import print_comparison
 from eva_rl.records.adapter import AdapterWeights
+from eva_rl.trust.text import plain_text
 
 
 def run_alignment(
@@ -57,7 +58,7 @@ def run_alignment(
             conditions, survey = load_conditions(settings, recorded, world_model=world_model)
             stage.advance(len(conditions), note=str(survey).splitlines()[0])
         if survey.damaged:
-            progress.console.print(str(survey), markup=False, soft_wrap=True)
+            progress.console.print(plain_text(str(survey)), markup=False, soft_wrap=True)
         schedule = ConditionSchedule(
             conditions, groups_per_step=settings.algorithm.groups_per_step, seed=settings.run.seed
         )

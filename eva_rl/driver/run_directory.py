@@ -11,6 +11,7 @@ import yaml
 from eva_rl.config.align import AlignSettings
 from eva_rl.config.section import ConfigError
 from eva_rl.driver.settings_change import changed_settings, settings_as_data
+from eva_rl.trust.names import is_plain_name
 
 SETTINGS_FILE = "settings.yaml"
 FINISHED = "finished"
@@ -97,6 +98,11 @@ def choose_run_directory(settings: AlignSettings) -> RunDirectory:
 def directory_is_free(settings: AlignSettings) -> str | None:
     """A rule of the settings: a run never writes into another run's directory."""
     directory, resume = settings.run.directory, settings.run.resume
+    if directory is None and not is_plain_name(settings.run.name):
+        return (
+            "run.name is part of a directory's name: it must hold no / or \\ and not begin with a dot, got "
+            f"{settings.run.name!r}"
+        )
     if directory is None:
         return "run.resume needs run.directory: name the run directory to continue" if resume else None
     if directory.exists() and not directory.is_dir():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eva_rl.config.align import AlignSettings
+from eva_rl.trust.secrets import without_secrets
 
 MISSING = "<missing>"
 
@@ -27,11 +28,11 @@ class SettingChange:
 
 
 def settings_as_data(settings: AlignSettings) -> dict[str, dict[str, Any]]:
-    """Settings as plain YAML values, without those that only say where and whether to continue."""
+    """Settings as plain YAML values, without credentials, and without where and whether to continue."""
     values = settings.model_dump(mode="json")
     for name in ("directory", "resume"):
         del values["run"][name]
-    return values
+    return without_secrets(values)
 
 
 def differences(

@@ -16,6 +16,7 @@ from eva_rl.evaluation.wording import (
     format_value,
     unit_of_difference,
 )
+from eva_rl.trust.text import plain_text
 
 HEADLINE = "monitored_success"
 COLOURS = {"better": "green", "worse": "red", "not shown": "dim", "changed": "yellow"}
@@ -45,7 +46,7 @@ def print_comparison(
         zip((*rows, *shown_tasks), cells, strict=True)
     ):
         coloured = (Text(text, style=COLOURS[row.verdict]) for text in claim)
-        table.add_row(Text(label), before, after, *coloured, end_section=position == len(rows) - 1)
+        table.add_row(Text(plain_text(label)), before, after, *coloured, end_section=position == len(rows) - 1)
     console.print()
     console.print(table)
     for name in (HEADLINE, "success"):

@@ -10,7 +10,10 @@ from torch import Tensor
 
 from eva_rl.idm.resnet_plus import ResNetPlusModel
 from eva_rl.idm.resnet_plus_architecture import EVA_WINDOW_OFFSET_S, ChannelOrder, ResNetPlusArchitecture
+from eva_rl.trust.weight_files import check_safetensors, check_tensors, check_torch_file
 
+MAX_BYTES = 4 * 10**9
+"""Of the file; the released one has a tenth of a gigabyte."""
 UNUSED = "model.backbone.fc."
 PARALLEL_PREFIX = "module."
 FIRST_CONVOLUTION = "model.backbone.conv1.weight"
@@ -79,6 +82,9 @@ def _read_weights(source: Path) -> dict[str, Tensor]:
     if not source.is_file():
         raise ImportedIdmError(f"{source} is missing: give the file IDM_singleview.pt")
     try:
+        check_torch_file(source, max_bytes=MAX_BYTES)
+        if source.suffix == ".safetensors":  # torch.load reads these too
+            check_safetensors(source)
         content = torch.load(source, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -89,7 +95,9 @@ def _read_weights(source: Path) -> dict[str, Tensor]:
         content = content["model_state_dict"]
     if not isinstance(content, Mapping) or not content:
         raise ImportedIdmError(f"{source} must hold a state dict, got {type(content).__name__}")
-    return {_plain_name(name, source): _tensor(name, value, source) for name, value in content.items()}
+    weights = {_plain_name(name, source): _tensor(name, value, source) for name, value in content.items()}
+    check_tensors(weights, source)
+    return weights
 
 
 def _plain_name(name: Any, source: Path) -> str:

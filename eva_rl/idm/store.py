@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from eva_rl.trust.weight_files import check_safetensors
+
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 Architecture = TypeVar("Architecture")
@@ -88,8 +90,11 @@ def read_weights(directory: str | Path) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: if it is missing.
+        HostileFileError: if it is not what it claims to be.
     """
-    return load_file(_existing(Path(directory) / WEIGHTS_FILE))
+    file = _existing(Path(directory) / WEIGHTS_FILE)
+    check_safetensors(file)
+    return load_file(file)
 
 
 def _read_config(directory: str | Path) -> dict[str, Any]:

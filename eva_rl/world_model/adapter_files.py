@@ -10,6 +10,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from eva_rl.trust.weight_files import check_safetensors
 from eva_rl.world_model.lora import adapter_parameters
 from eva_rl.world_model.two_experts import experts_of, has_adapter
 
@@ -119,6 +120,7 @@ def _check_sizes(adapter: AdapterFile, expert: Any) -> None:
 
 
 def _read(file: Path) -> AdapterFile:
+    check_safetensors(file)
     with safe_open(file, framework="pt") as opened:
         packed = json.loads((opened.metadata() or {}).get(METADATA_KEY, "{}"))
         tensors = {name.removeprefix(PREFIX): opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118

@@ -36,6 +36,7 @@ def open_pipeline(
             directory,
             dtype={"default": dtype, "vae": torch.float32, "image_encoder": torch.float32},
             local_files_only=True,
+            use_safetensors=True,  # never a pickle, even where a directory offers both
             **dict.fromkeys(left_out),
         )
 

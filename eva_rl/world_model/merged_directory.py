@@ -7,6 +7,7 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
+from eva_rl.trust.names import is_inside
 from eva_rl.world_model.adapter_files import AdapterFile, read_adapter_files
 from eva_rl.world_model.two_experts import experts_of
 from eva_rl.world_model.world_model import WorldModel
@@ -76,6 +77,8 @@ def _stored_dtype(directory: Path) -> torch.dtype:
     name = "diffusion_pytorch_model.safetensors"
     if index.is_file():
         name = min(json.loads(index.read_text())["weight_map"].values())
+    if not is_inside(name):
+        raise ValueError(f"{index} names {name!r}, which does not lie in its directory")
     if not (directory / name).is_file():
         raise FileNotFoundError(f"{directory / name} is missing: the transformer's weights are not there")
     with safe_open(directory / name, framework="pt") as opened:

@@ -11,6 +11,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from eva_rl.trust.names import is_inside
+from eva_rl.trust.weight_files import HostileFileError, check_safetensors, check_tensors, check_torch_file
+
+MAX_BYTES = 200 * 10**9
+"""Of a torch file; the largest published model of the family has 57 GB per network in float32."""
 STATE_DICT = "state_dict"  # PyTorch Lightning's key
 LIGHTNING_PREFIX = "model."
 
@@ -60,6 +65,8 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
         raise WeightFileError(f"{index} is no index of a sharded safetensors file: {error}") from error
     weights: dict[str, Tensor] = {}
     for shard in sorted(set(places.values())):
+        if not is_inside(shard):
+            raise WeightFileError(f"{index} names {shard!r}, which does not lie in its directory")
         if not (index.parent / shard).is_file():
             raise WeightFileError(f"{index.parent / shard} is missing, although {index.name} names it")
         weights |= _read_safetensors(index.parent / shard)
@@ -71,13 +78,15 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
 
 def _read_safetensors(file: Path) -> dict[str, Tensor]:
     try:
+        check_safetensors(file)
         return load_file(file)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, HostileFileError, OSError) as error:
         raise WeightFileError(f"{file} is damaged or no safetensors file: {error}") from error
 
 
 def _read_torch(file: Path) -> dict[str, Tensor]:
     try:
+        check_torch_file(file, max_bytes=MAX_BYTES)
         # mapped, not read: 33 GB need not fit in memory twice; plain tensors only, so no code can run
         content: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
@@ -99,4 +108,5 @@ def _read_torch(file: Path) -> dict[str, Tensor]:
     for name, value in content.items():
         if not isinstance(value, Tensor):
             raise WeightFileError(f"{file}: {name} must be a tensor, got {type(value).__name__}")
+    check_tensors(content, file)
     return dict(content)

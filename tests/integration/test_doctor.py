@@ -1,6 +1,5 @@
 """The doctor on real DeepSpeed ranks: all is well as shipped, and broken synchronisation is found."""
 
-
 import pytest
 import ray
 import torch
@@ -26,7 +25,11 @@ pytestmark = pytest.mark.integration
 
 CALIBRATION = Calibration(penalty_scale=10.0)
 WEIGHTS = torch.tensor([[1.0, -1.0, 0.5, -0.5], [-0.3, 0.3, 1.2, -1.2]])
-AGREE, PLAIN, WITHHELD = "learner ranks hold one adapter", "the update is plain AdamW's", "a withheld push is noticed"
+AGREE, PLAIN, WITHHELD = (
+    "learner ranks hold one adapter",
+    "the update is plain AdamW's",
+    "a withheld push is noticed",
+)
 FINE = {AGREE: True, PLAIN: True}
 real_start_engine = learner_module.start_engine
 
@@ -164,7 +167,12 @@ def test_a_learner_that_takes_rollouts_of_a_withheld_push_is_found(ranks, tiny_m
     assert verdict() is True
     ray.get([rank.accept_old_policies.remote() for rank in ranks])
     # the versions it has made are forgotten with its settings' bound; give it the first one back
-    ray.get([rank.__ray_call__.remote(lambda self, first=groups[0].adapter: self._known.append(first)) for rank in ranks])
+    ray.get(
+        [
+            rank.__ray_call__.remote(lambda self, first=groups[0].adapter: self._known.append(first))
+            for rank in ranks
+        ]
+    )
     assert verdict() is False
 
 
@@ -190,7 +198,14 @@ def test_the_first_step_of_a_run_is_watched(ranks, tiny_models, tiny_conditions,
 
 
 def test_every_check_passes_on_the_shipped_models(local_ray):
-    words = ["--learner.num_ranks", "2", "--learner.groups_per_micro_batch", "1", "--algorithm.group_size", "4"]
+    words = [
+        "--learner.num_ranks",
+        "2",
+        "--learner.groups_per_micro_batch",
+        "1",
+        "--algorithm.group_size",
+        "4",
+    ]
     words += ["--reward.preset", "limits-first", "--reward.term_weights", "{motion_floor: 1000}"]
     settings = load_settings(AlignSettings, file=None, overrides=words, rules=lambda: ALIGN_RULES)
     examination = Examination(settings)

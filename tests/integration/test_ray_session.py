@@ -1,6 +1,7 @@
 """A local Ray is reachable from this machine only."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -78,3 +79,58 @@ def test_the_align_recipe_sets_the_environment_before_ray_is_imported():
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout.split()[-1] == "False"
+
+
+TOKEN_PROGRAM = """
+import os, stat
+from eva_rl.config.run import ClusterSettings
+from eva_rl.driver.ray_session import ray_session
+
+with ray_session(ClusterSettings(num_cpus=1, object_store_mb=80)):
+    import ray, subprocess, sys
+    probe = "import ray, sys; ray.init(address=sys.argv[1], logging_level='error'); print('JOINED')"
+    address = ray.get_runtime_context().gcs_address
+    token = os.environ["RAY_AUTH_TOKEN_PATH"]
+    print("MODE", oct(stat.S_IMODE(os.stat(token).st_mode)), oct(stat.S_IMODE(os.stat(os.path.dirname(token)).st_mode)))
+
+    def answer(**changes):
+        done = subprocess.run([sys.executable, "-c", probe, address], env=os.environ | changes, capture_output=True, text=True)
+        return "JOINED" in done.stdout
+
+    print("WITH", answer())
+    print("WITHOUT", answer(RAY_AUTH_MODE="disabled"))
+print("LEFT", os.path.exists(token), [name for name in os.environ if name.startswith("RAY_AUTH")])
+"""
+
+
+def without_ray_settings():
+    return {name: value for name, value in os.environ.items() if not name.startswith(("RAY_AUTH", "RAY_ADDRESS"))}
+
+
+def test_a_local_ray_takes_work_from_holders_of_its_own_token_only():
+    done = subprocess.run(
+        [sys.executable, "-c", TOKEN_PROGRAM],
+        env=without_ray_settings(),
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    facts = [line for line in done.stdout.splitlines() if line.split()[0].isupper()]
+    assert facts == ["MODE 0o600 0o700", "WITH True", "WITHOUT False", "LEFT False []"]
+
+
+def test_a_ray_that_was_imported_too_early_is_not_started():
+    program = (
+        "import ray; from eva_rl.config.run import ClusterSettings; "
+        "from eva_rl.driver.ray_session import ray_session\n"
+        "with ray_session(ClusterSettings(num_cpus=1)): print('STARTED')"
+    )
+    environment = {
+        name: value for name, value in without_ray_settings().items() if "WINDOWS_OR_OSX" not in name
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert "STARTED" not in done.stdout
+    assert "was imported before" in done.stderr

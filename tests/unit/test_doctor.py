@@ -1,5 +1,6 @@
 """Every check passes on the shipped models, and fails when what it looks for is really broken."""
 
+import io
 import json
 import shutil
 from dataclasses import replace
@@ -22,15 +23,21 @@ from eva_rl.data.listing import EpisodeDirectoryError
 from eva_rl.driver.doctor.check import Finding, SelfTestError
 from eva_rl.driver.doctor.checks import CHECKS, judged, not_reached
 from eva_rl.driver.doctor.display import print_results, results_as_data
-from eva_rl.driver.doctor.evidence import PushEvidence, RewardEvidence, UpdateEvidence
+from eva_rl.driver.doctor.evidence import RewardEvidence, UpdateEvidence
 from eva_rl.driver.doctor.recorded_clips import clips_of, recorded_clips
 from eva_rl.driver.doctor.workbench import Workbench
 from eva_rl.records.calibration import Calibration
-from eva_rl.world_model.adapter_io import borrowed_adapter, read_adapter
 from eva_rl.world_model.lora import adapter_parameters, live_version
 
 WORLD_MODEL, IDM = str(pretrained.WORLD_MODEL), str(pretrained.IDM)
-SMALL = ("--algorithm.group_size", "2", "--algorithm.groups_per_step", "2", "--learner.groups_per_micro_batch", "1")
+SMALL = (
+    "--algorithm.group_size",
+    "2",
+    "--algorithm.groups_per_step",
+    "2",
+    "--learner.groups_per_micro_batch",
+    "1",
+)
 
 
 def settings_with(*words):
@@ -72,7 +79,10 @@ def test_both_reward_presets_point_the_right_way(clips, preset):
 
 
 def test_a_reward_without_smoothness_does_not_mind_jitter(clips):
-    words = ("--reward.term_weights", "{jerk: 0, acceleration: 0, acceleration_limit: 0, velocity_limit: 0.5}")
+    words = (
+        "--reward.term_weights",
+        "{jerk: 0, acceleration: 0, acceleration_limit: 0, velocity_limit: 0.5}",
+    )
     assert reward_verdicts(clips, *words)[JITTER] is False
 
 
@@ -126,10 +136,11 @@ def test_a_generator_whose_merged_weights_are_stale_is_found(bench, conditions):
 
 
 def test_a_generator_with_other_base_weights_is_found(bench, conditions):
-    for layer, _, base in bench.generator._merged._layers[:1]:
-        base *= 1.01
+    for layer, _, base in bench.generator._merged._layers:
+        base *= 1.05
         layer.weight.data.copy_(base)
-    assert verdicts(bench.ratio(conditions[0])) == {"the ratio starts at 1": False}
+    result = bench.ratio(conditions[0])
+    assert verdicts(result) == {"the ratio starts at 1": False}, result.max_deviation
 
 
 ARRIVES, CORRUPTED, WITHHELD = "a push arrives", "a corrupted push is refused", "a withheld push is noticed"
@@ -214,15 +225,22 @@ def test_a_failed_check_says_what_was_got_what_is_allowed_and_what_to_do(clips):
     settings = settings_with("--reward.term_weights", "{velocity_limit: 0, acceleration_limit: 0}")
     failed = judged([RewardEvidence(reward=reward_of(settings, penalty_scale=1.0), positions=positions)])[1]
     message = str(SelfTestError([failed]))
-    for part in ("a limit violation lowers the reward", "got 0 reward", "allowed -10 to", "needs a weight above 0"):
+    for part in (
+        "a limit violation lowers the reward",
+        "got 0 reward",
+        "allowed -10 to",
+        "needs a weight above 0",
+    ):
         assert part in message
 
 
 def test_the_table_and_the_data_hold_every_check(clips):
     positions = torch.from_numpy(np.stack([clip.actions for clip in clips]))
-    results = judged([RewardEvidence(reward=reward_of(settings_with(), penalty_scale=1.0), positions=positions)])
+    results = judged(
+        [RewardEvidence(reward=reward_of(settings_with(), penalty_scale=1.0), positions=positions)]
+    )
     results += not_reached(results)
-    console = Console(width=130, record=True, file=open("/dev/null", "w"))
+    console = Console(width=130, record=True, file=io.StringIO())
     print_results(results, console=console)
     text = console.export_text()
     data = json.loads(json.dumps(results_as_data(results), allow_nan=False))
@@ -231,7 +249,7 @@ def test_the_table_and_the_data_hold_every_check(clips):
 
 
 def test_directories_without_a_readable_clip_are_named():
-    with pytest.raises(EpisodeDirectoryError, match="no expert of robot.tasks"):
+    with pytest.raises(EpisodeDirectoryError, match=r"no expert of robot\.tasks"):
         recorded_clips(settings_with("--video.num_frames", "5", "--video.frame_rate_hz", "5"), number=1)
     with pytest.raises(EpisodeDirectoryError, match="none of the 0 episodes"):
         clips_of([], settings_with(), number=2)

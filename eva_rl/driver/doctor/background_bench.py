@@ -38,17 +38,17 @@ class BackgroundBench:
         self._settings = settings
         self._bench = Workbench(settings, world_model=world_model, idm=idm)
 
-    def recorded(self, episodes: Sequence["EpisodeRef"]) -> "list[object]":
+    def recorded(self, episodes: Sequence["EpisodeRef"]) -> "Sequence[object]":
         """Looks at reward and inverse dynamics model with the run's own recordings."""
         from eva_rl.driver.doctor.recorded_clips import clips_of
 
         return self._bench.recorded(clips_of(episodes, self._settings, number=NUM_CLIPS))
 
-    def pushes(self, condition: "EncodedCondition") -> "list[object]":
+    def pushes(self, condition: "EncodedCondition") -> "Sequence[object]":
         """Sends adapters withheld, corrupted and whole."""
         return [self._bench.pushes(condition)]
 
-    def ratio(self, condition: "EncodedCondition") -> "list[object]":
+    def ratio(self, condition: "EncodedCondition") -> "Sequence[object]":
         """Samples as generators do, replays as the learner does."""
         return [self._bench.ratio(condition)]
 
@@ -58,6 +58,6 @@ class BackgroundBench:
         calibration: "Calibration",
         after: "AdapterWeights",
         *groups: "RolloutGroup",
-    ) -> "list[object]":
+    ) -> "Sequence[object]":
         """Repeats the run's first step in plain torch."""
         return [self._bench.update(groups, weights, calibration=calibration, after=after.values)]

@@ -25,7 +25,7 @@ from eva_rl.driver.doctor.evidence import (
     UpdateEvidence,
 )
 from eva_rl.driver.doctor.plain_step import plain_step
-from eva_rl.idm.kinds import open_idm
+from eva_rl.idm.kinds import open_idm, read_recorded
 from eva_rl.records.adapter import AdapterVersion, AdapterWeights
 from eva_rl.records.calibration import Calibration
 from eva_rl.records.condition import EncodedCondition
@@ -66,8 +66,12 @@ class Workbench:
     def recorded(self, clips: Sequence[EpisodeWindow]) -> list[RewardEvidence | ReadingEvidence]:
         """Lays recorded motions before the reward, and recorded videos before the inverse dynamics model."""
         actions = torch.from_numpy(np.stack([clip.actions for clip in clips]))
-        frames = torch.from_numpy(np.stack([clip.frames for clip in clips])).permute(0, 1, 4, 2, 3)
-        decoded = self._idm.decode_positions((frames.float() / 127.5 - 1).to(self._policy.device))
+        pixels = torch.from_numpy(np.stack([clip.frames for clip in clips]))
+        decoded = read_recorded(
+            self._idm,
+            (pixels.permute(0, 1, 4, 2, 3).float() / 127.5 - 1).to(self._policy.device),
+            encode=lambda _: self._policy.encode_frames(pixels),
+        )
         reading = ReadingEvidence(
             decoded=decoded.float().cpu(),
             recorded=actions,
