@@ -15,6 +15,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
 from eva_rl.trust.text import plain_text
 
 LOG_EVERY_S = 10.0

@@ -46,7 +46,9 @@ def print_comparison(
         zip((*rows, *shown_tasks), cells, strict=True)
     ):
         coloured = (Text(text, style=COLOURS[row.verdict]) for text in claim)
-        table.add_row(Text(plain_text(label)), before, after, *coloured, end_section=position == len(rows) - 1)
+        table.add_row(
+            Text(plain_text(label)), before, after, *coloured, end_section=position == len(rows) - 1
+        )
     console.print()
     console.print(table)
     for name in (HEADLINE, "success"):

@@ -6,6 +6,7 @@ from pathlib import Path
 MEANINGS = {
     "settings.yaml": "resolved settings, complete",
     "provenance.json": "command, commit, versions, hardware, model hashes",
+    "self_test.json": "start-up checks: figures and allowed ranges",
     "metrics.jsonl": "one JSON object per training step",
     "summary.json": "the before/after comparison",
     "report.html": "this page",

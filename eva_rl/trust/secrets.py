@@ -7,7 +7,7 @@ from typing import Any
 
 HIDDEN = "***"
 LEAST_LENGTH = 8
-"""Of a value in the environment that is hidden wherever it appears; shorter ones would hide ordinary words."""
+"""Of a value in the environment that is hidden wherever it appears; shorter ones would hide words."""
 
 _SECRET_NAME = r"[\w.-]*(?:token|secret|passw(?:or)?d|api[_-]?key|access[_-]?key|credential|signature)[\w.-]*"
 _NAME = re.compile(_SECRET_NAME, re.IGNORECASE)
@@ -33,7 +33,9 @@ def _hidden(data: Any, known: list[str]) -> Any:
         return _hidden_in_text(data, known)
     if isinstance(data, Mapping):
         return {
-            name: HIDDEN if isinstance(value, str) and value and _is_secret(str(name)) else _hidden(value, known)
+            name: HIDDEN
+            if isinstance(value, str) and value and _is_secret(str(name))
+            else _hidden(value, known)
             for name, value in data.items()
         }
     if isinstance(data, list | tuple):
@@ -62,9 +64,5 @@ def _is_secret(name: str) -> bool:
 
 
 def _environment_secrets() -> list[str]:
-    values = {
-        value
-        for name, value in os.environ.items()
-        if _is_secret(name) and len(value) >= LEAST_LENGTH
-    }
+    values = {value for name, value in os.environ.items() if _is_secret(name) and len(value) >= LEAST_LENGTH}
     return sorted(values, key=len, reverse=True)

@@ -61,7 +61,9 @@ def check_torch_file(file: Path, *, max_bytes: int) -> None:
     """
     size = file.stat().st_size
     if size > max_bytes:
-        raise HostileFileError(f"{file} has {size} bytes, more than the {max_bytes} that such a file may have")
+        raise HostileFileError(
+            f"{file} has {size} bytes, more than the {max_bytes} that such a file may have"
+        )
     if not zipfile.is_zipfile(file):
         return
     with zipfile.ZipFile(file) as archive:
@@ -70,8 +72,8 @@ def check_torch_file(file: Path, *, max_bytes: int) -> None:
     claimed = sum(member.file_size for member in members)
     if packed or claimed > size:
         raise HostileFileError(
-            f"{file} was not written by torch.save: {packed[:1] or 'its members'} would unpack to more than is "
-            f"there ({claimed} bytes from {size}); convert it where it comes from, to safetensors"
+            f"{file} was not written by torch.save: {packed[:1] or 'its members'} would unpack to more than "
+            f"is there ({claimed} bytes from {size}); convert it where it comes from, to safetensors"
         )
 
 

@@ -91,10 +91,11 @@ with ray_session(ClusterSettings(num_cpus=1, object_store_mb=80)):
     probe = "import ray, sys; ray.init(address=sys.argv[1], logging_level='error'); print('JOINED')"
     address = ray.get_runtime_context().gcs_address
     token = os.environ["RAY_AUTH_TOKEN_PATH"]
-    print("MODE", oct(stat.S_IMODE(os.stat(token).st_mode)), oct(stat.S_IMODE(os.stat(os.path.dirname(token)).st_mode)))
+    print("MODE", *(oct(stat.S_IMODE(os.stat(path).st_mode)) for path in (token, os.path.dirname(token))))
 
     def answer(**changes):
-        done = subprocess.run([sys.executable, "-c", probe, address], env=os.environ | changes, capture_output=True, text=True)
+        command = [sys.executable, "-c", probe, address]
+        done = subprocess.run(command, env=os.environ | changes, capture_output=True, text=True)
         return "JOINED" in done.stdout
 
     print("WITH", answer())
@@ -104,7 +105,9 @@ print("LEFT", os.path.exists(token), [name for name in os.environ if name.starts
 
 
 def without_ray_settings():
-    return {name: value for name, value in os.environ.items() if not name.startswith(("RAY_AUTH", "RAY_ADDRESS"))}
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(("RAY_AUTH", "RAY_ADDRESS"))
+    }
 
 
 def test_a_local_ray_takes_work_from_holders_of_its_own_token_only():

@@ -21,6 +21,7 @@ DOCUMENTS = (
     "docs/memory.md",
     "docs/damaged_input.md",
     "cluster/README.md",
+    "SECURITY.md",
 )
 
 
@@ -28,6 +29,12 @@ DOCUMENTS = (
 def test_every_proof_that_a_table_names_exists(table, least):
     named = set(re.findall(r"`(tests/[\w/]+\.py)`", table.read_text()))
     assert len(named) > least
+    assert not [name for name in named if not (ROOT / name).is_file()]
+
+
+def test_every_test_that_keeps_a_promise_of_security_exists():
+    named = set(re.findall(r"`(tests/[\w/]+\.py)`", (ROOT / "SECURITY.md").read_text()))
+    assert len(named) > 5
     assert not [name for name in named if not (ROOT / name).is_file()]
 
 

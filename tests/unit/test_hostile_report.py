@@ -10,17 +10,19 @@ from eva_rl.reports import write_report
 from tests.unit.synthetic_run import write_synthetic_run
 
 HARMLESS = "x"
-HOSTILE = " ".join((
-    "<script>alert(1)</script>",
-    "\"><img src=x onerror=alert(1)>",
-    "' onmouseover='alert(1)",
-    "\" onload=\"alert(1)\" x=\"",
-    "</title></style></svg><svg onload=alert(1)>",
-    "--><iframe src=javascript:alert(1)>",
-    "{{ 7 * 7 }}{% raw %}",
-    "]]><b>&lt;i&gt;",
-    "\x1b[31m\u202e",
-))
+HOSTILE = " ".join(
+    (
+        "<script>alert(1)</script>",
+        '"><img src=x onerror=alert(1)>',
+        "' onmouseover='alert(1)",
+        '" onload="alert(1)" x="',
+        "</title></style></svg><svg onload=alert(1)>",
+        "--><iframe src=javascript:alert(1)>",
+        "{{ 7 * 7 }}{% raw %}",
+        "]]><b>&lt;i&gt;",
+        "\x1b[31m\u202e",
+    )
+)
 
 
 class Structure(HTMLParser):
