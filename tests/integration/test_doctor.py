@@ -15,7 +15,7 @@ from eva_rl.driver.doctor.check import SelfTestError
 from eva_rl.driver.doctor.checks import CHECKS, judged
 from eva_rl.driver.doctor.evidence import PushEvidence
 from eva_rl.driver.doctor.examination import Examination
-from eva_rl.driver.doctor.learner_step import is_learned, step_on_ranks
+from eva_rl.driver.doctor.learner_step import is_learned, join_ranks, step_on_ranks
 from eva_rl.driver.doctor.startup import StartupSelfTest, WatchedLearner
 from eva_rl.driver.doctor.workbench import Workbench
 from eva_rl.records.calibration import Calibration
@@ -97,10 +97,17 @@ def groups(tiny_models, tiny_conditions):
 
 def become(ranks, models, settings, fault=None):
     ray.get([rank.become.remote(settings, models.world_model, models.idm, fault) for rank in ranks])
-    learner = LearnerGroup(ranks)
-    learner.join()
-    learner.prepare(CALIBRATION)
-    return learner
+    join_ranks(ranks, CALIBRATION)
+
+
+def group_of(ranks):
+    """Ranks that run already, as the thing that a run has."""
+    return LearnerGroup(
+        lambda rank: rank,
+        ranks,
+        collect=lambda references, *, what, timeout_s: ray.get(references, timeout=timeout_s),
+        deadline_s=60,
+    )
 
 
 def examine_step(ranks, models, groups, *, zero_stage, fault):
@@ -181,7 +188,7 @@ def test_the_first_step_of_a_run_is_watched(ranks, tiny_models, tiny_conditions,
     settings = tiny_settings(learner__num_ranks=2)
     become(ranks, tiny_models, settings, fault)
     self_test = StartupSelfTest(settings, world_model=tiny_models.world_model, idm=tiny_models.idm)
-    learner = WatchedLearner(ranks, self_test)
+    learner = WatchedLearner(group_of(ranks), self_test)
     learner.prepare(CALIBRATION)
     try:
         if not fails:

@@ -21,7 +21,8 @@ def join_ranks(ranks: Sequence[Any], calibration: Calibration) -> None:
     """Brings ranks into one process group and tells them what was found out with the base policy."""
     address, port = ray.get(ranks[0].free_address.remote())
     meetings = [
-        Rendezvous(address=address, port=port, rank=index, num_ranks=len(ranks)) for index in range(len(ranks))
+        Rendezvous(address=address, port=port, rank=index, num_ranks=len(ranks))
+        for index in range(len(ranks))
     ]
     ray.get([rank.join.remote(meeting) for rank, meeting in zip(ranks, meetings, strict=True)])
     ray.get([rank.prepare.remote(calibration) for rank in ranks])
