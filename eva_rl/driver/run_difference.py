@@ -29,7 +29,7 @@ COMPARED = (
 def run_differences(first: RunDirectory, second: RunDirectory) -> Iterator[str]:
     """One line per difference; nothing where two runs are the same.
 
-    Metrics that a clock measured are passed over: CLOCK_METRICS.
+    Metrics that speak of clocks and machines are passed over: MACHINE_METRICS.
     """
     then, now = (yaml.safe_load(run.settings.read_text()) for run in (first, second))
     for change in differences(then, now):

@@ -134,13 +134,13 @@ _ROWS = (
 METRICS: dict[str, Metric] = {row.name: row for row in _ROWS}
 """Metrics that a run writes once per training step; the key of a row is `training_step`."""
 
-CLOCK_METRICS = ("time/", "rollouts/per_s")
-"""Beginnings of the names that a clock measured: they differ between two runs of the same settings."""
+MACHINE_METRICS = ("time/", "rollouts/per_s", "faults/")
+"""Beginnings of the names that speak of clocks and machines: they differ between two equal runs."""
 
 
 def is_reproducible(name: str) -> bool:
     """Whether two runs of the same settings, code and data write equal values of a metric."""
-    return not name.startswith(CLOCK_METRICS)
+    return not name.startswith(MACHINE_METRICS)
 
 
 METRIC_FAMILIES: dict[str, Metric] = {

@@ -1,5 +1,6 @@
 """Moves the adapter: as one flat buffer between processes, as files that diffusers loads."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,9 @@ from eva_rl.records.adapter import AdapterWeights
 from eva_rl.world_model.adapter_files import ADAPTER_FILES
 from eva_rl.world_model.lora import adapter_parameters, live_version
 from eva_rl.world_model.two_experts import TwoExperts, experts_of, has_adapter
+
+LENGTH_BYTES = 8
+"""A safetensors file begins with the length of its header, as so many bytes."""
 
 
 def read_adapter(transformer: nn.Module, training_step: int) -> AdapterWeights:
@@ -83,14 +87,27 @@ def export_adapter(transformer: WanTransformer3DModel | TwoExperts, directory: s
     adapted = {name: expert for name, expert in experts_of(transformer).items() if has_adapter(expert)}
     for name, expert in adapted.items():
         layers: dict[str, nn.Module | Tensor] = dict(get_peft_model_state_dict(expert))
+        facts = expert.peft_config["default"].to_dict()
+        facts["target_modules"] = sorted(facts["target_modules"])  # a set: its order differs per process
         # without the metadata diffusers takes alpha = rank on loading, silently
         WanImageToVideoPipeline.save_lora_weights(
             directory,
             weight_name=ADAPTER_FILES[name],
             transformer_lora_layers=layers,
-            transformer_lora_adapter_metadata=expert.peft_config["default"].to_dict(),
+            transformer_lora_adapter_metadata=facts,
         )
+        _sort_header(directory / ADAPTER_FILES[name])
     return directory / ADAPTER_FILES[next(iter(adapted))]
+
+
+def _sort_header(file: Path) -> None:
+    """Equal adapters are equal files: safetensors writes its metadata in an order that chance decides."""
+    content = file.read_bytes()
+    end = LENGTH_BYTES + int.from_bytes(content[:LENGTH_BYTES], "little")
+    header = json.loads(content[LENGTH_BYTES:end])
+    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % LENGTH_BYTES)  # the tensors begin at a multiple of 8
+    file.write_bytes(len(text).to_bytes(LENGTH_BYTES, "little") + text + content[end:])
 
 
 @torch.no_grad()

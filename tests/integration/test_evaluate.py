@@ -217,8 +217,9 @@ def test_the_recipe_tells_what_best_of_n_costs_and_what_the_reward_ranks(recipe_
 
 
 def a_rollout(run):
-    line = json.loads((run / "ledger.jsonl").read_text().splitlines()[1])
-    return RolloutId(training_step=1, condition_id=line["groups"][0]["condition_id"], member=1)
+    """Of the first training step: the checkpoint of step 0 keeps the adapter that sampled it."""
+    line = json.loads((run / "ledger.jsonl").read_text().splitlines()[0])
+    return RolloutId(training_step=0, condition_id=line["groups"][0]["condition_id"], member=1)
 
 
 def test_a_rollout_is_made_again_bit_for_bit(finished_run, tmp_path):

@@ -1,6 +1,9 @@
 """Laws of the LoRA adapter: what it leaves alone, how it travels and how it is named."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -189,3 +192,19 @@ def test_an_exported_adapter_acts_the_same_in_the_stock_pipeline(directory, tmp_
     with quiet_loading():
         opened.pipeline.load_lora_weights(tmp_path)
     assert torch.equal(output(opened), output(world_model))
+
+
+def test_equal_adapters_are_equal_files_in_every_process(directory, tmp_path):
+    program = (
+        "import sys\n"
+        "from eva_rl.world_model.adapter_io import export_adapter\n"
+        "from tests.unit.test_adapters import with_adapter\n"
+        "export_adapter(with_adapter(sys.argv[1]).transformer, sys.argv[2])\n"
+    )
+    files = []
+    for seed in "12":  # of Python's own hashes, which order sets
+        words = [sys.executable, "-c", program, str(directory), str(tmp_path / seed)]
+        subprocess.run(words, check=True, env=os.environ | {"PYTHONHASHSEED": seed})
+        files += [file.read_bytes() for file in (tmp_path / seed).iterdir()]
+    assert len(files) == 2
+    assert files[0] == files[1]
