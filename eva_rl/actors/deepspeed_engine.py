@@ -64,7 +64,8 @@ def start_engine(
     optimizer = SkippingAdamW(
         parameters, lr=settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay
     )
-    config = _engine_config(settings, num_micro_batches, parameters[0].dtype)
+    num_trained = sum(parameter.numel() for parameter in parameters)
+    config = _engine_config(settings, num_micro_batches, dtype=parameters[0].dtype, num_trained=num_trained)
     # ZeRO-3 cuts all weights into pieces of one precision, so there the rounding stays
     kept = _float32_layers(network) if settings.zero_stage < 3 else []
     engine, *_ = deepspeed.initialize(
@@ -133,8 +134,15 @@ def _learning_rate_schedule(
     return SequentialLR(optimizer, [warmup, decays[settings.decay]()], milestones=[settings.warmup_steps])
 
 
-def _engine_config(settings: LearnerSettings, num_micro_batches: int, dtype: torch.dtype) -> dict[str, Any]:
-    zero: dict[str, Any] = {"stage": settings.zero_stage, "stage3_param_persistence_threshold": 0}
+def _engine_config(
+    settings: LearnerSettings, num_micro_batches: int, *, dtype: torch.dtype, num_trained: int
+) -> dict[str, Any]:
+    zero: dict[str, Any] = {
+        "stage": settings.zero_stage,
+        "stage3_param_persistence_threshold": 0,
+        # its default of 5e8 elements holds 2 GB for an adapter of a tenth of that
+        "reduce_bucket_size": min(500_000_000, num_trained),
+    }
     if settings.offloads_optimizer:
         zero["offload_optimizer"] = {"device": "cpu"}
     return {

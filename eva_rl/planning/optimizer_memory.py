@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from eva_rl.config.align import AlignSettings
 
 FLOAT = 4
-BUCKET_ELEMENTS = 500_000_000
-"""DeepSpeed's default reduce_bucket_size: a buffer of so many elements, however small the adapter is."""
+MAX_BUCKET_ELEMENTS = 500_000_000
+"""DeepSpeed's default reduce_bucket_size; the learner's engine asks for no more than the adapter has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,9 @@ def optimizer_bytes(settings: AlignSettings, num_weights: int, element_bytes: in
         gradients += FLOAT * num_weights  # accumulated in float32
     on_device = {"gradients": gradients}
     if stage > 0:
-        on_device["reduction bucket"] = BUCKET_ELEMENTS * (FLOAT if stage == 1 else element_bytes)
+        on_device["reduction bucket"] = min(MAX_BUCKET_ELEMENTS, num_weights) * (
+            FLOAT if stage == 1 else element_bytes
+        )
     if settings.learner.offloads_optimizer:
         return OptimizerBytes(on_device=on_device, on_host=states)
     return OptimizerBytes(on_device=on_device | states, on_host={})
