@@ -49,7 +49,7 @@ def run_align_stage(
     """
     store = open_store(settings, directory.checkpoints)
     booked = {"ledger": Ledger(directory.ledger), "facts": RunFacts.of(settings, schedule)}
-    continues, num_restarts = directory.continues, 0
+    continues, num_restarts = bool(settings.run.resume), 0
     with Notices(roles.dispatcher, tell=stage.warn) as notices:
         while True:
             try:
