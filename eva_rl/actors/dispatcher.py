@@ -20,6 +20,7 @@ from eva_rl.actors.pool import RolePool
 from eva_rl.actors.recovery import FaultCounts, Recovery, Remedy, remedy_for
 from eva_rl.actors.stall_watch import StallWatch, Waiting
 from eva_rl.config.faults import FaultSettings
+from eva_rl.records.span import Span
 
 TICK_S = 0.5
 """Deadlines, notices and the stall watch are looked at at least so often."""
@@ -49,6 +50,7 @@ class Dispatcher:
     def __init__(self, settings: FaultSettings, *, tell: Callable[[str], None]) -> None:
         self.tell = tell
         self.on_tick: list[Callable[[], None]] = []
+        self.on_work: list[Callable[[Span], None]] = []
         self._pools: dict[str, RolePool] = {}
         self._queues: dict[str, deque[Ticket]] = {}
         self._running: dict[ObjectRef, Running] = {}
@@ -199,6 +201,8 @@ class Dispatcher:
         except RayError as error:
             self._mend(running, error)
             return
+        for see in self.on_work:
+            see(_span_of(running))
         if not running.ticket.is_cancelled:
             running.ticket.on_done(value, running.results)
 
@@ -259,3 +263,17 @@ class Dispatcher:
             )
             for role, pool in self._pools.items()
         ]
+
+
+def _span_of(running: Running) -> Span:
+    """What a member did, from the order to the moment in which the driver saw the result."""
+    member, label = running.member, running.ticket.order.label
+    what, _, of = label.partition(" of ")
+    return Span.between(
+        running.started,
+        time.monotonic(),
+        role=member.role,
+        number=member.number,
+        name=what,
+        details={"of": of},
+    )

@@ -4,8 +4,9 @@ from pydantic import Field
 
 from eva_rl.config.algorithm import AlgorithmSettings
 from eva_rl.config.data import DataSettings
-from eva_rl.config.evaluation import EvaluationSettings, MetricsSettings
+from eva_rl.config.evaluation import EvaluationSettings
 from eva_rl.config.faults import FaultSettings
+from eva_rl.config.metrics import MetricsSettings
 from eva_rl.config.models import (
     AdapterSettings,
     InverseDynamicsSettings,

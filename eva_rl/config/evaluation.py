@@ -1,9 +1,8 @@
-"""Held-out evaluation and what is written about a run."""
+"""Held-out evaluation."""
 
 from pydantic import Field
 
 from eva_rl.config.placement import PlacedSection
-from eva_rl.config.section import Section
 
 
 class EvaluationSettings(PlacedSection):
@@ -64,9 +63,3 @@ class EvaluationSettings(PlacedSection):
     )
     num_evaluators: int = Field(default=2, ge=1, description="Evaluator actors.")
     num_videos: int = Field(default=6, ge=0, description="Side-by-side videos in the report.")
-
-
-class MetricsSettings(Section):
-    """Where metrics go besides metrics.jsonl."""
-
-    tensorboard: bool = Field(default=True, description="Write TensorBoard event files to <run>/tensorboard.")

@@ -109,7 +109,7 @@ PANELS: Sequence[Panel] = (
     Panel(title="Rollouts per second", metrics=("rollouts/per_s",)),
     Panel(
         title="A training step's wall time",
-        metrics=("time/wait_s", "time/learn_s", "time/sync_s"),
+        metrics=("time/wait_s", "time/learn_s", "time/sync_s", "time/record_s"),
         unit="s",
         is_stacked=True,
     ),
@@ -119,11 +119,23 @@ PANELS: Sequence[Panel] = (
         unit="s",
     ),
     Panel(title="CPU-seconds per training step", metrics=("time/cpu_s", "time/learn_cpu_s"), unit="s"),
+    Panel(title="Orders that wait for a member", metrics=("queue/",)),
+    Panel(title="Members that are ready", metrics=("members/",)),
+    Panel(title="Version of the adapter", metrics=("adapter/training_step",)),
+    Panel(
+        title="Losses survived",
+        metrics=(
+            "faults/replaced_members",
+            "faults/hung_members",
+            "faults/repeated_orders",
+            "faults/remade_inputs",
+        ),
+    ),
     Panel(title="Staleness of the batches", metrics=("rollouts/staleness",), has_distribution=True),
     Panel(title="Bytes of adapters sent", metrics=("sync/adapter_bytes",), unit="bytes"),
     Panel(title="Alarms of reward hacking", metrics=("sentinel/",)),
     Panel(title="Distance to the reference policy", metrics=("learner/kl",)),
-    Panel(title="Gradient norm", metrics=("learner/grad_norm",)),
+    Panel(title="Gradient norm", metrics=("learner/grad_norm", "learner/skipped")),
     Panel(title="Rollouts that could not be judged", metrics=("reward/abstained",)),
 )
 """Every plot of the dashboard, three in a row."""

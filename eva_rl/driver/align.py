@@ -12,7 +12,8 @@ from eva_rl.driver.notices import Notices
 from eva_rl.driver.progress import StageProgress
 from eva_rl.driver.run_state import RunState
 from eva_rl.driver.saving import Saving
-from eva_rl.driver.step_metrics import describe, measure_faults, measure_step
+from eva_rl.driver.step_metrics import describe, measure_faults, measure_roles, measure_step
+from eva_rl.driver.timeline import Timeline
 from eva_rl.metrics.sinks import MetricSinks
 
 
@@ -25,6 +26,7 @@ def align(
     sinks: MetricSinks,
     progress: StageProgress,
     notices: Notices,
+    timeline: Timeline,
 ) -> None:
     """Aligns the policy, one training step after the other.
 
@@ -40,6 +42,7 @@ def align(
         sinks: receive one row of metrics per training step.
         progress: shows the user how far the run is.
         notices: end the loop between two steps when the machine is about to go.
+        timeline: learns what took how long.
 
     Raises:
         LearnerLostError: the learner is gone; training can go on from the newest checkpoint.
@@ -48,8 +51,9 @@ def align(
     credit = CreditAssignment(settings, state.calibration)
     saving = Saving(settings.schedule, warn=progress.warn)
     batches = ORDERINGS[settings.schedule.ordering](settings, roles, schedule, state)
+    ended, recording_s = time.perf_counter(), 0.0
     for training_step in range(state.training_step, settings.schedule.num_training_steps):
-        started = time.perf_counter()
+        started = ended
         batch = batches.take(check=notices.check)
         scores = batch.scores()
         waited = time.perf_counter()
@@ -68,8 +72,13 @@ def align(
         row = measure_step(
             batch, scores, advantages, update, started=started, waited=waited, learned=learned, synced=synced
         )
-        sinks.write(training_step, row | state.watch.metrics() | measure_faults(roles.dispatcher.faults))
+        row |= state.watch.metrics() | measure_faults(roles.dispatcher.faults)
+        row |= measure_roles(roles.dispatcher, update.weights.version) | {"time/record_s": recording_s}
+        sinks.write(training_step, row)
         progress.advance(note=describe(row))
         state.skipped_steps = check_skipped_steps(state.skipped_steps, row, settings.faults)
         saving.after_step(state, roles.learner, row, is_urgent=notices.wants_checkpoint())
+        ended = time.perf_counter()
+        recording_s = ended - synced
+        timeline.step_ended(training_step, (started, waited, learned, synced, ended))
         notices.check()

@@ -11,6 +11,7 @@ from eva_rl.driver.align import align
 from eva_rl.driver.calibration import RemoteRollouts, calibrate, calibration_as_data
 from eva_rl.driver.condition_schedule import ConditionSchedule
 from eva_rl.driver.ledger import Ledger
+from eva_rl.driver.metric_sinks import open_sinks
 from eva_rl.driver.notices import Notices, StopNoticeError
 from eva_rl.driver.progress import StageProgress
 from eva_rl.driver.provenance import update_provenance
@@ -19,9 +20,7 @@ from eva_rl.driver.run_facts import RunFacts
 from eva_rl.driver.run_state import RunState
 from eva_rl.driver.saving import open_store
 from eva_rl.driver.sentinel_watch import SentinelWatch
-from eva_rl.metrics.jsonl import JsonlSink
-from eva_rl.metrics.sinks import MetricSink, MetricSinks
-from eva_rl.metrics.tensorboard import TensorboardSink
+from eva_rl.driver.timeline import Timeline
 
 
 def run_align_stage(
@@ -104,9 +103,13 @@ def _train(
     notices: Notices,
 ) -> None:
     stage.go_to(state.training_step)
-    sinks = _open_sinks(settings, directory, num_done=state.training_step)
+    last_kept_step = state.training_step - 1 if directory.metrics.is_file() else None
+    sinks = open_sinks(settings, directory, last_kept_step=last_kept_step)
+    timeline = Timeline(directory.trace if settings.metrics.trace else None)
+    roles.dispatcher.on_work = [timeline.member_worked]
+    loop = {"sinks": sinks, "progress": stage, "notices": notices, "timeline": timeline}
     try:
-        align(settings, roles, schedule, state, sinks=sinks, progress=stage, notices=notices)
+        align(settings, roles, schedule, state, **loop)
     except StopNoticeError as notice:
         saved = state.save(roles.learner)
         raise StopNoticeError(
@@ -114,11 +117,5 @@ def _train(
         ) from None
     finally:
         sinks.close()
-
-
-def _open_sinks(settings: AlignSettings, directory: RunDirectory, *, num_done: int) -> MetricSinks:
-    last_kept_step = num_done - 1 if directory.metrics.is_file() else None
-    sinks: list[MetricSink] = [JsonlSink(directory.metrics, last_kept_step=last_kept_step)]
-    if settings.metrics.tensorboard:
-        sinks.append(TensorboardSink(directory.tensorboard, last_kept_step=last_kept_step))
-    return MetricSinks(sinks)
+        roles.dispatcher.on_work = []
+        timeline.close()

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Collection
+from importlib.util import find_spec
 from pathlib import Path
 
 from eva_rl import pretrained
@@ -182,6 +183,15 @@ def _demonstrations(settings: AlignSettings) -> str | None:
     return f"data.directory {directory} does not exist; record episodes with recipes/robotwin_collect.py"
 
 
+def _trackers_are_installed(settings: AlignSettings) -> str | None:
+    asked = {"wandb": settings.metrics.wandb != "off", "mlflow": settings.metrics.mlflow is not None}
+    missing = [name for name, is_asked in asked.items() if is_asked and find_spec(name) is None]
+    if not missing:
+        return None
+    names = " and ".join(f"metrics.{name}" for name in missing)
+    return f"{names} needs a package that is not installed; pip install 'eva-rl[tracking]', or leave it out"
+
+
 def _holds(directory: Path, file: str, setting: str, kind: str) -> str | None:
     if (directory / file).is_file():
         return None
@@ -209,6 +219,7 @@ PREFLIGHT_RULES = (
     _idm,
     _demonstrations,
     _checkpoints,
+    _trackers_are_installed,
     directory_is_free,
 )
 """Every rule; each returns one sentence when broken."""

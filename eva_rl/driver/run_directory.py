@@ -51,6 +51,11 @@ class RunDirectory:
         return self.path / "ledger.jsonl"
 
     @property
+    def trace(self) -> Path:
+        """Timeline of driver, learner and members, for ui.perfetto.dev."""
+        return self.path / "trace.json"
+
+    @property
     def tensorboard(self) -> Path:
         """TensorBoard event files."""
         return self.path / "tensorboard"

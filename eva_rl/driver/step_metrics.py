@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 import torch
 
+from eva_rl.actors.dispatcher import Dispatcher
 from eva_rl.actors.recovery import FaultCounts
 from eva_rl.driver.batch import Batch
 from eva_rl.driver.scores import BatchScores
-from eva_rl.records.adapter import LearnerUpdate
+from eva_rl.records.adapter import AdapterVersion, LearnerUpdate
 from eva_rl.rl.advantages import Advantages
 
 
@@ -77,6 +78,16 @@ def measure_faults(faults: FaultCounts) -> dict[str, float]:
         "faults/repeated_orders": float(faults.num_repeated),
         "faults/remade_inputs": float(faults.num_remade),
     }
+
+
+def measure_roles(dispatcher: Dispatcher, policy: AdapterVersion) -> dict[str, float]:
+    """Who has how much to do at the end of a step, and which policy there is now."""
+    depths = {f"queue/{role}": float(depth) for role, depth in dispatcher.queue_depths().items()}
+    ready = {
+        f"members/{role}": float(sum(member.is_ready for member in pool.members))
+        for role, pool in dispatcher.pools.items()
+    }
+    return depths | ready | {"adapter/training_step": float(policy.training_step)}
 
 
 def describe(row: Mapping[str, float]) -> str:

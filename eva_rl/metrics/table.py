@@ -128,13 +128,27 @@ _ROWS = (
     Metric(name="time/learn_cpu_s", unit="s", meaning="CPU-seconds of the learner's update, all ranks"),
     Metric(name="time/sync_s", unit="s", meaning="wall time to put the new adapter where generators find it"),
     Metric(name="time/wait_s", unit="s", meaning="wall time that the driver waited for rewards"),
-    Metric(name="time/step_s", unit="s", meaning="wall time of the whole training step"),
+    Metric(
+        name="time/step_s",
+        unit="s",
+        meaning="wall time of the training step: time/wait_s + time/learn_s + time/sync_s",
+    ),
+    Metric(
+        name="time/record_s",
+        unit="s",
+        meaning="wall time between the step before and this one: its metrics and any checkpoint",
+    ),
+    Metric(
+        name="adapter/training_step",
+        unit="training steps",
+        meaning="training steps that made the newest adapter, which generators are told to sample with",
+    ),
 )
 
 METRICS: dict[str, Metric] = {row.name: row for row in _ROWS}
 """Metrics that a run writes once per training step; the key of a row is `training_step`."""
 
-MACHINE_METRICS = ("time/", "rollouts/per_s", "faults/")
+MACHINE_METRICS = ("time/", "rollouts/per_s", "faults/", "queue/", "members/", "sync/")
 """Beginnings of the names that speak of clocks and machines: they differ between two equal runs."""
 
 
@@ -144,6 +158,12 @@ def is_reproducible(name: str) -> bool:
 
 
 METRIC_FAMILIES: dict[str, Metric] = {
+    "queue/": Metric(
+        name="queue/<role>", unit="1", meaning="orders that wait for a free member at the end of the step"
+    ),
+    "members/": Metric(
+        name="members/<role>", unit="1", meaning="members of the role that are ready for work"
+    ),
     "sentinel/": Metric(
         name="sentinel/<name>",
         unit="1",

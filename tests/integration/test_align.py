@@ -26,7 +26,8 @@ def without_times(rows):
         {
             name: value
             for name, value in row.items()
-            if not name.startswith(("time/", "faults/", "sync/")) and "per_s" not in name
+            if not name.startswith(("time/", "faults/", "sync/", "queue/", "members/"))
+            and "per_s" not in name
         }
         for row in rows
     ]
