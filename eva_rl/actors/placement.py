@@ -1,5 +1,6 @@
 """Machines for the roles: one placement group per role, or one that all of them share."""
 
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -174,7 +175,7 @@ def _place(demand: RoleDemand, wanted: PlacedSection) -> Placement:
     group = placement_group(
         [dict(demand.bundle)] * demand.count,
         strategy=demand.strategy,
-        name=f"eva_rl {demand.role}",
+        name=f"eva_rl {demand.role} {uuid.uuid4().hex[:8]}",  # Ray wants every name once
         bundle_label_selector=[dict(demand.labels)] * demand.count,
     )
     return Placement(
