@@ -110,10 +110,10 @@ def test_a_notice_saves_the_run_and_the_same_command_goes_on(
         os.kill(os.getpid(), signal.SIGTERM)
         return True
 
-    settings = tiny_settings(schedule__checkpoint_every_steps=100)
+    settings, handler = tiny_settings(schedule__checkpoint_every_steps=100), signal.getsignal(signal.SIGTERM)
     with pytest.raises(StopNoticeError, match=r"--run\.resume auto goes on from it"):
         sabotaged(settings, tiny_models, tiny_conditions, tmp_path, deed=notify, at_step=2)
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) is handler
     with running_roles(settings, tiny_models) as roles:
         train(settings, roles, tiny_conditions, tmp_path, resume=True)
         assert roles.learner.deployed().version == clean_version
