@@ -193,13 +193,13 @@ def test_the_first_step_of_a_run_is_watched(ranks, tiny_models, tiny_conditions,
     try:
         if not fails:
             learner.learn([ray.put(group) for group in groups], WEIGHTS)
-            self_test.look(wait_s=60)
+            self_test.look(wait_s=240)
             found = {result.check.name: result.finding.passed for result in self_test.results}
             assert found == {**FINE, "the ratio starts at 1": True}
             return
         with pytest.raises(SelfTestError, match=fails[0]):
             learner.learn([ray.put(group) for group in groups], WEIGHTS)
-            self_test.look(wait_s=60)
+            self_test.look(wait_s=240)
     finally:
         self_test.stop()
 
