@@ -12,10 +12,14 @@ from eva_rl.actors.member import Place
 from eva_rl.actors.placement import Placement, RolePlacements, place_roles
 from eva_rl.actors.pool import RolePool, start_actor
 from eva_rl.actors.scorer import Scorer
+from eva_rl.actors.sleeping_roles import SleepingGenerator, SleepingLearner, SleepingScorer
 from eva_rl.config.align import AlignSettings
 from eva_rl.records.calibration import Calibration
 
 GENERATOR, SCORER = "generator", "scorer"
+
+ROLES = (Generator, Scorer, Learner)
+SLEEPING_ROLES = (SleepingGenerator, SleepingScorer, SleepingLearner)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +64,14 @@ def start_roles(settings: AlignSettings, *, world_model: str, idm: str, tell: Ca
         return lambda place: start_actor(role, place, resources=where.wanted, arguments=arguments)
 
     dispatcher = Dispatcher(settings.faults, tell=tell)
-    generator = starter(Generator, placed.generators, settings, world_model)
+    classes = SLEEPING_ROLES if settings.cluster.idle_roles_sleep else ROLES
+    generator_class, scorer_class, learner_class = classes
+    generator = starter(generator_class, placed.generators, settings, world_model)
     dispatcher.employ(RolePool(GENERATOR, generator, placed.generators.places))
-    scorer = starter(Scorer, placed.scorers, settings, world_model, idm)
+    scorer = starter(scorer_class, placed.scorers, settings, world_model, idm)
     dispatcher.employ(RolePool(SCORER, scorer, placed.scorers.places))
     learner = LearnerGroup(
-        starter(Learner, placed.learner, settings, world_model, idm),
+        starter(learner_class, placed.learner, settings, world_model, idm),
         placed.learner.places,
         collect=dispatcher.collect,
         deadline_s=settings.faults.learning_deadline_s,

@@ -202,6 +202,11 @@ def _counts_are_ordered(settings: AlignSettings) -> str | None:
                 f"{name}.min_count <= {name}.count <= {name}.max_count must hold, got {role.num_at_start}, "
                 f"{role.count}, {role.num_at_most}"
             )
+        if role.count < role.num_at_most and not settings.cluster.autoscaling:
+            return (
+                f"{name}.max_count = {role.max_count} above {name}.count = {role.count} is reached only with "
+                "cluster.autoscaling true; set it, or a larger count"
+            )
     return None
 
 
@@ -230,6 +235,23 @@ def _colocated_roles_stay(settings: AlignSettings) -> str | None:
     return None
 
 
+def _sleeping_roles_share_a_gpu(settings: AlignSettings) -> str | None:
+    learner = settings.learner
+    if not settings.cluster.idle_roles_sleep:
+        return None
+    if settings.cluster.placement == "disaggregated" or learner.zero_stage == 3:
+        return (
+            "cluster.idle_roles_sleep needs cluster.placement = colocated, and learner.zero_stage 0 to 2, "
+            f"which leave the frozen weights whole; got {settings.cluster.placement} and {learner.zero_stage}"
+        )
+    if learner.num_ranks > 1 and learner.num_gpus == 0:
+        return (
+            f"cluster.idle_roles_sleep tells the turns of {learner.num_ranks} ranks apart by their GPU: set "
+            "learner.num_gpus above 0, or learner.num_ranks 1"
+        )
+    return None
+
+
 ALIGN_RULES = (
     _clip_length,
     _window_fits,
@@ -252,5 +274,6 @@ ALIGN_RULES = (
     _held_out_scenes_are_unseen,
     _counts_are_ordered,
     _colocated_roles_stay,
+    _sleeping_roles_share_a_gpu,
 )
 """Every rule of an alignment run."""

@@ -54,6 +54,11 @@ class ClusterSettings(Section):
         description="Every role on machines of its own, or all of them side by side: each learner rank "
         "shares one bundle, and so one GPU, with its generators and scorers; num_gpus are fractions.",
     )
+    idle_roles_sleep: bool = Field(
+        default=False,
+        description="Colocated roles take turns on their GPU: whoever does not work keeps its weights in CPU "
+        "memory. Not run on a GPU yet.",
+    )
     machines_may_join: bool | None = Field(
         default=None,
         description="Whether to wait for what the registered machines cannot hold. Default: not on a local "
@@ -63,6 +68,20 @@ class ClusterSettings(Section):
         default=(),
         description="What the autoscaler may add, [{resources: {CPU: 8, GPU: 1}, max_count: 4}], so that a "
         "run which can never fit is refused at once. Default: what Ray reports, if it does.",
+    )
+
+    autoscaling: bool = Field(
+        default=False,
+        description="Choose the number of generators and scorers between min_count and max_count by their "
+        "load, and ask the cluster's autoscaler for the machines. Default: count, as machines appear.",
+    )
+    grow_after_s: float = Field(
+        default=30.0, ge=0, description="With autoscaling, how long a number stays before it may grow."
+    )
+    shrink_after_s: float = Field(
+        default=300.0,
+        ge=0,
+        description="With autoscaling, how long a number stays before it may shrink by one.",
     )
 
     @property

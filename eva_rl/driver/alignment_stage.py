@@ -10,6 +10,7 @@ from eva_rl.config.align import AlignSettings
 from eva_rl.driver.align import align
 from eva_rl.driver.calibration import RemoteRollouts, calibrate, calibration_as_data
 from eva_rl.driver.condition_schedule import ConditionSchedule
+from eva_rl.driver.growth import Growth, growing
 from eva_rl.driver.ledger import Ledger
 from eva_rl.driver.metric_sinks import open_sinks
 from eva_rl.driver.notices import Notices, StopNoticeError
@@ -21,6 +22,7 @@ from eva_rl.driver.run_state import RunState
 from eva_rl.driver.saving import open_store
 from eva_rl.driver.sentinel_watch import SentinelWatch
 from eva_rl.driver.timeline import Timeline
+from eva_rl.metrics.sinks import MetricSinks
 
 
 def run_align_stage(
@@ -49,12 +51,17 @@ def run_align_stage(
     store = open_store(settings, directory.checkpoints)
     booked = {"ledger": Ledger(directory.ledger), "facts": RunFacts.of(settings, schedule)}
     continues, num_restarts = bool(settings.run.resume), 0
-    with Notices(roles.dispatcher, tell=stage.warn) as notices:
+    with (
+        growing(settings, roles, tell=stage.warn) as growth,
+        Notices(roles.dispatcher, tell=stage.warn) as notices,
+    ):
         while True:
             try:
                 state = _open_state(settings, store, roles, schedule, booked, continues=continues)
                 update_provenance(directory.provenance, **calibration_as_data(state.calibration))
-                _train(settings, directory, roles, schedule, state, stage=stage, notices=notices)
+                _train(
+                    settings, directory, roles, schedule, state, stage=stage, notices=notices, growth=growth
+                )
                 roles.learner.export(directory.adapter)
                 return state
             except LearnerLostError as loss:
@@ -101,10 +108,11 @@ def _train(
     *,
     stage: StageProgress,
     notices: Notices,
+    growth: Growth,
 ) -> None:
     stage.go_to(state.training_step)
     last_kept_step = state.training_step - 1 if directory.metrics.is_file() else None
-    sinks = open_sinks(settings, directory, last_kept_step=last_kept_step)
+    sinks = MetricSinks([open_sinks(settings, directory, last_kept_step=last_kept_step), growth])
     timeline = Timeline(directory.trace if settings.metrics.trace else None)
     roles.dispatcher.on_work = [timeline.member_worked]
     loop = {"sinks": sinks, "progress": stage, "notices": notices, "timeline": timeline}

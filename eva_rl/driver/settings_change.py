@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eva_rl.config.align import AlignSettings
+from eva_rl.config.placement import PlacedSection
 from eva_rl.trust.secrets import without_secrets
 
 MISSING = "<missing>"
@@ -74,20 +75,16 @@ def changed_settings(
 MAY_CHANGE = (
     "cluster",
     "metrics",
-    "generators.count",
-    "generators.num_cpus",
-    "generators.num_gpus",
-    "scorers.count",
-    "scorers.num_cpus",
-    "scorers.num_gpus",
+    *(f"{role}.{name}" for role in ("generators", "scorers") for name in ("count", "min_count", "max_count")),
+    *(
+        f"{role}.{name}"
+        for role in ("generators", "scorers", "learner", "evaluation")
+        for name in PlacedSection.model_fields
+    ),
     "learner.num_ranks",
     "learner.zero_stage",
     "learner.offloads_optimizer",
-    "learner.num_cpus",
-    "learner.num_gpus",
     "evaluation.num_evaluators",
-    "evaluation.num_cpus",
-    "evaluation.num_gpus",
     "schedule.checkpoint_every_steps",
     "schedule.checkpoint_directory",
     "schedule.keep_checkpoints",

@@ -7,6 +7,7 @@ from eva_rl.config.command_line import settings_from_command_line
 from eva_rl.config.loading import load_settings
 from eva_rl.config.rules import ALIGN_RULES
 from eva_rl.config.section import ConfigError
+from eva_rl.driver.settings_change import changed_settings, settings_as_data
 from tests.unit.test_config import DEFAULT
 
 
@@ -77,3 +78,11 @@ def test_local_means_a_ray_of_its_own_even_where_a_cluster_is_named(monkeypatch)
             AlignSettings, words, program="recipe", purpose="Test.", default_config=DEFAULT
         )
         assert settings.cluster.joined_address == address
+
+
+def test_a_resumed_run_may_move_to_other_machines():
+    then = load("--generators.count", "2")
+    now = load(
+        "--generators.min_count", "1", "--scorers.labels", "{market: spot}", "--learner.strategy", "SPREAD"
+    )
+    assert changed_settings(settings_as_data(then), settings_as_data(now)) == []
