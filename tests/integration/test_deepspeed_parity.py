@@ -10,12 +10,12 @@ import torch
 from eva_rl.actors.anchor import anchor_loss
 from eva_rl.actors.generator import Generator
 from eva_rl.actors.learner import Learner, UnknownPolicyError
-from eva_rl.actors.learner_group import LearnerGroup
 from eva_rl.actors.learning_rules import learning_rule
 from eva_rl.actors.policy import open_policy
 from eva_rl.records.calibration import Calibration
 from eva_rl.rl.algorithms import ALGORITHMS
 from eva_rl.world_model.adapter_io import read_adapter, write_adapter
+from tests.running_ranks import group_of
 from tests.tiny import tiny_settings
 
 pytestmark = pytest.mark.integration
@@ -80,7 +80,7 @@ def processes(request, local_ray):
 
 def start_learner(processes, settings, models):
     ray.get([process.become.remote(settings, models.world_model, models.idm) for process in processes])
-    learner = LearnerGroup(processes)
+    learner = group_of(processes)
     initial = learner.join()
     learner.prepare(CALIBRATION)
     return learner, initial

@@ -7,7 +7,6 @@ import torch
 from eva_rl.actors import learner as learner_module
 from eva_rl.actors.generator import Generator
 from eva_rl.actors.learner import Learner
-from eva_rl.actors.learner_group import LearnerGroup
 from eva_rl.config.align import AlignSettings
 from eva_rl.config.loading import load_settings
 from eva_rl.config.rules import ALIGN_RULES
@@ -19,6 +18,7 @@ from eva_rl.driver.doctor.learner_step import is_learned, join_ranks, step_on_ra
 from eva_rl.driver.doctor.startup import StartupSelfTest, WatchedLearner
 from eva_rl.driver.doctor.workbench import Workbench
 from eva_rl.records.calibration import Calibration
+from tests.running_ranks import group_of
 from tests.tiny import tiny_settings
 
 pytestmark = pytest.mark.integration
@@ -98,16 +98,6 @@ def groups(tiny_models, tiny_conditions):
 def become(ranks, models, settings, fault=None):
     ray.get([rank.become.remote(settings, models.world_model, models.idm, fault) for rank in ranks])
     join_ranks(ranks, CALIBRATION)
-
-
-def group_of(ranks):
-    """Ranks that run already, as the thing that a run has."""
-    return LearnerGroup(
-        lambda rank: rank,
-        ranks,
-        collect=lambda references, *, what, timeout_s: ray.get(references, timeout=timeout_s),
-        deadline_s=60,
-    )
 
 
 def examine_step(ranks, models, groups, *, zero_stage, fault):

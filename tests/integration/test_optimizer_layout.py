@@ -9,10 +9,10 @@ import ray
 from safetensors.numpy import load_file
 
 from eva_rl.actors.generator import Generator
-from eva_rl.actors.learner_group import LearnerGroup
 from eva_rl.actors.learner_state import LEARNER_FILE, OPTIMIZER_FILE
 from eva_rl.checkpoints.folder import Folder
 from tests.integration.test_deepspeed_parity import ADVANTAGES, CALIBRATION, LearnerProcess
+from tests.running_ranks import group_of
 from tests.tiny import tiny_settings
 
 pytestmark = pytest.mark.integration
@@ -57,7 +57,7 @@ class Trainee:
         )
         members = processes[ranks]
         ray.get([process.become.remote(settings, models.world_model, models.idm) for process in members])
-        self.learner = LearnerGroup(members)
+        self.learner = group_of(members)
         self.learner.join()
         self.learner.prepare(CALIBRATION)
         self.groups = [ray.put(group) for group in groups]
