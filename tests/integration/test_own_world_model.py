@@ -25,6 +25,7 @@ pytestmark = pytest.mark.integration
 
 PUBLISHED = ("wan22_ti2v_5b", "wan21_i2v_14b", "wan22_i2v_a14b", "eva_i2v_14b", "eva_two_history_frames")
 SMALL = {
+    "schedule.self_test": False,  # an untrained reader reads no joints
     "robot.simulator": "none",
     "video.height": SIZE["height"],
     "video.width": SIZE["width"],

@@ -39,7 +39,7 @@ def test_every_metric_is_scraped_under_its_name_with_its_value(local_ray):
         sink.write(step, row | {"rollouts/staleness": float(step), "learner/kl": 0.5})
     sink.write(2, {"rollouts/staleness": 1.0, "learner/kl": float("nan")})
 
-    (node,) = ray.nodes()
+    node = next(node for node in ray.nodes() if node["Alive"])
     assert node["NodeManagerAddress"] == "127.0.0.1"
     url = f"http://127.0.0.1:{node['MetricsExportPort']}/metrics"
     deadline, seen = time.monotonic() + SCRAPE_TIMEOUT_S, {}

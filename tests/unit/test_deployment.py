@@ -147,7 +147,7 @@ def test_a_machine_too_small_for_one_actor_is_refused(tmp_path):
         ("--generators.custom_resources={rack: 1}", "holds no actor of the role, which asks for .* 1 rack"),
         ("--generators.accelerator_type=A100", "gpu_type = H100, but generators.accelerator_type = A100"),
         ("--generators.labels={zone: a}", "do not meet generators.labels = .*'zone': 'a'"),
-        ("--generators.max_count=12", "generators.count = 12 .* needs 12 machines"),
+        ("--generators.count=12", "generators.count = 12 .* needs 12 machines"),
         (
             "--generators.labels={eva-rl/role: scorers}",
             None,

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eva_rl import pretrained
 from eva_rl.config.align import AlignSettings
 from eva_rl.config.section import ConfigError
 from eva_rl.config.video import RobotSettings, VideoSettings
@@ -161,13 +162,14 @@ def test_an_evaluated_scene_tells_the_simulator_what_the_model_was_told(install,
     prepared.scene.finish()
 
 
-def test_scenes_are_held_open_one_at_a_time(install, tmp_path):
+def test_scenes_are_held_open_one_at_a_time(install):
     asked = request(install)
     settings = AlignSettings(
         robot=asked.robot, video=asked.video, evaluation={"conditions_per_call": 25, "num_conditions": 3}
     )
     reward = KinematicReward.of(EMBODIMENTS["bimanual"], REWARD_PRESETS["eva-paper"], frame_rate_hz=5.0)
-    evaluator = Evaluator(settings, tmp_path, idm_directory=tmp_path, reward=reward)
+    world_model = str(pretrained.WORLD_MODEL)
+    evaluator = Evaluator(settings, world_model, idm_directory=str(pretrained.IDM), reward=reward)
     scenes = [HeldOutScene(task="click_bell", scene_seed=seed) for seed in (100_000, 100_003, 100_004)]
     assert [len(prepared) for prepared in evaluator._prepared(scenes)] == [1, 1, 1]
 
