@@ -3,15 +3,16 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from benchmarks.held_out_pass import Readings, evaluate_policy
 from eva_rl.config.align import AlignSettings
 from eva_rl.config.presets import PRESETS, merged
 from eva_rl.config.rules import ALIGN_RULES
 from eva_rl.config.section import ConfigError
 from eva_rl.driver.solo import SoloRun, SoloStep
-from eva_rl.evaluation.evaluator import Evaluator
-from eva_rl.evaluation.held_out import held_out_scenes
+from eva_rl.evaluation.models import EvaluationModels
 from eva_rl.records.condition import EncodedCondition
 from eva_rl.records.evaluation import Outcome
 from eva_rl.rewards.reward import KinematicReward
@@ -110,6 +111,14 @@ class Models:
     idm: str
     judge: str | None
 
+    def readers(self, settings: AlignSettings) -> list[EvaluationModels]:
+        """The world model with the training's inverse dynamics model, and with the judge."""
+        return [
+            EvaluationModels(settings, self.world_model, idm_directory=directory)
+            for directory in (self.idm, self.judge)
+            if directory is not None
+        ]
+
 
 def run_arm(
     name: str,
@@ -119,6 +128,7 @@ def run_arm(
     *,
     cpu_seconds: float,
     reward: KinematicReward,
+    adapters: Path,
 ) -> ArmResult:
     """Trains one seed of an arm and evaluates it on the held-out scenes.
 
@@ -129,43 +139,26 @@ def run_arm(
         models: shared directories.
         cpu_seconds: budget of training.
         reward: the yardstick, the same for all arms whatever they train on.
+        adapters: directory that keeps what every arm learned.
     """
     started = time.process_time()
     run = SoloRun(settings=settings, conditions=conditions, world_model=models.world_model, idm=models.idm)
     untouched = run.deployed().version.content_hash
     run.train(cpu_seconds)
     adapter = run.deployed()
-    scenes = held_out_scenes(settings.robot.tasks, settings.evaluation)
-    found = [
-        Evaluator(settings, models.world_model, idm_directory=reader, reward=reward).evaluate_scenes(
-            scenes, "world_model", adapter=adapter
-        )
-        for reader in (models.idm, models.judge)
-        if reader is not None
-    ]
+    run.export(adapters / f"{name.replace(', ', '-').replace(' ', '-')}-{settings.run.seed}")
+    outcomes, judged = evaluate_policy(settings, models.readers(settings), reward=reward, adapter=adapter)
     return ArmResult(
         name=name,
         seed=settings.run.seed,
         steps=tuple(run.steps),
-        outcomes=tuple(found[0]),
-        judged_outcomes=tuple(found[1]) if len(found) > 1 else (),
+        outcomes=outcomes,
+        judged_outcomes=judged,
         is_base=adapter.version.content_hash == untouched,
         total_cpu_s=time.process_time() - started,
     )
 
 
-def run_base(
-    settings: AlignSettings, models: Models, *, reward: KinematicReward
-) -> tuple[tuple[Outcome, ...], tuple[Outcome, ...]]:
+def run_base(settings: AlignSettings, models: Models, *, reward: KinematicReward) -> Readings:
     """Evaluates the base policy on the held-out scenes, read by both inverse dynamics models."""
-    scenes = held_out_scenes(settings.robot.tasks, settings.evaluation)
-    found = [
-        tuple(
-            Evaluator(settings, models.world_model, idm_directory=reader, reward=reward).evaluate_scenes(
-                scenes, "world_model"
-            )
-        )
-        for reader in (models.idm, models.judge)
-        if reader is not None
-    ]
-    return found[0], found[1] if len(found) > 1 else ()
+    return evaluate_policy(settings, models.readers(settings), reward=reward)

@@ -25,7 +25,8 @@ PROGRAM = "python benchmarks/embedded_alignment.py"
 PURPOSE = (
     "Trains one arm per algorithm and seed with equal CPU-seconds and one reward, and evaluates each on the "
     "same held-out scenes, paired with the base policy and read by a judge too. Results are written after "
-    "every arm."
+    "every arm; with comparison.result naming a file that exists, arms that it holds under equal settings "
+    "are not trained again."
 )
 STAGES = ("evaluate base", "train arms")
 
@@ -60,39 +61,45 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def run(settings: ComparisonRunSettings) -> Path:
-    """Runs the whole benchmark; returns the file of results."""
-    from benchmarks.reporting import arm_rows, base_row, show_and_write, success_table, write_plot
+    """Runs what the file of results does not hold yet; returns the file."""
+    from benchmarks.curves import write_curves
+    from benchmarks.reporting import base_row, show_and_write, success_table
+    from benchmarks.resumption import key_of, rows_that_hold
     from benchmarks.session import chosen_arms, open_comparison
-    from eva_rl.rewards.reward import REWARD_PRESETS
 
     arms = arms_table()
     names = chosen_arms(arms, settings.comparison.arms)
     with open_comparison(settings, STAGES) as comparison:
         progress, settings = comparison.progress, comparison.settings
-        scale = settings.reward.penalty_scale
-        if scale == "calibrated":
-            scale = REWARD_PRESETS[settings.reward.preset].p0  # one yardstick for all arms and runs
-        yardstick = comparison.yardstick(scale)
+        wanted = comparison.fingerprints({name: arms[name] for name in names})
+        held = rows_that_hold(comparison.file, wanted)
+        yardstick = comparison.yardstick(_yardstick_scale(settings))
         with progress.stage(STAGES[0]) as stage:
             base, judged_base = comparison.evaluate_base(stage, reward=yardstick)
 
-        found = {
-            "settings": settings.model_dump(mode="json"),
-            "base": base_row(base, judged_base),
-            "questions": {name: arms[name].question for name in names},
-        }
+        def keep(results: Sequence["ArmResult"]) -> list[dict[str, Any]]:
+            rows = comparison.rows_of(results, wanted, held=held, base=base, judged_base=judged_base)
+            found = {"settings": settings.model_dump(mode="json"), "base": base_row(base, judged_base)}
+            found["questions"] = {name: arms[name].question for name in names}
+            comparison.write(found | {"arms": rows})
+            return rows
 
-        def keep(results: Sequence["ArmResult"]) -> tuple[Path, list[dict[str, Any]]]:
-            rows = arm_rows(results, base=base, judged_base=judged_base)
-            return comparison.write(found | {"arms": rows}), rows
-
-        with progress.stage(STAGES[1], total=len(names) * len(settings.comparison.seeds)) as stage:
-            results = comparison.run_arms(arms, stage, reward=yardstick, on_result=keep)
-        file, rows = keep(results)
+        with progress.stage(STAGES[1], total=len(wanted) - len(held)) as stage:
+            finished = {key_of(row) for row in held}
+            results = comparison.run_arms(arms, stage, reward=yardstick, on_result=keep, finished=finished)
+        rows, file = keep(results), comparison.file
         show_and_write(success_table(rows), file.with_suffix(".md"), console=progress.console)
-        write_plot(file.with_suffix(".png"), rows, quantity="monitored_success")
+        write_curves(file.with_suffix(".png"), rows)
         progress.console.print(f"Results: {file.resolve()}", soft_wrap=True)
     return file
+
+
+def _yardstick_scale(settings: ComparisonRunSettings) -> float:
+    """One P0 for all arms and runs."""
+    from eva_rl.rewards.reward import REWARD_PRESETS
+
+    scale = settings.reward.penalty_scale
+    return REWARD_PRESETS[settings.reward.preset].p0 if scale == "calibrated" else scale
 
 
 if __name__ == "__main__":

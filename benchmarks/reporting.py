@@ -55,7 +55,7 @@ def arm_rows(
                     stage: sum(getattr(step, stage) for step in result.steps)
                     for stage in ("generate_s", "score_s", "learn_s")
                 },
-                "rollouts_per_cpu_s": result.num_rollouts / result.training_cpu_s,
+                "rollouts_per_cpu_s": result.num_rollouts / max(result.training_cpu_s, 1e-9),
                 "reward_by_step": [step.reward for step in result.steps],
                 "cpu_s_by_step": np.cumsum([step.cpu_s for step in result.steps]).tolist(),
                 "is_base": result.is_base,

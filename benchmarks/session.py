@@ -1,7 +1,7 @@
 """What every comparison shares: settings, models, conditions, a run directory and arms as Ray tasks."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import Any
 import ray
 
 from benchmarks.arms import Arm, ArmResult, Models, run_arm, run_base
+from benchmarks.reporting import arm_rows
+from benchmarks.resumption import Row, fingerprint, in_order, key_of
 from eva_rl import pretrained
 from eva_rl.actors.reward_setup import reward_of
 from eva_rl.config.comparison import ComparisonRunSettings
@@ -54,6 +56,12 @@ class Comparison:
     conditions: Sequence[EncodedCondition]
     progress: RunProgress
 
+    @property
+    def file(self) -> Path:
+        """Where the results go."""
+        named = self.settings.comparison.result
+        return Path(named) if named else self.directory.path / "results.json"
+
     def yardstick(self, penalty_scale: float) -> KinematicReward:
         """The reward that all arms are measured with: the settings' own, at one P0."""
         return reward_of(self.settings, penalty_scale=penalty_scale)
@@ -74,6 +82,7 @@ class Comparison:
         *,
         reward: KinematicReward,
         on_result: Callable[[list[ArmResult]], object] = lambda found: None,
+        finished: Collection[tuple[str, int]] = (),
     ) -> list[ArmResult]:
         """Trains every seed of every arm, as many at once as there are CPUs; results in table order.
 
@@ -84,6 +93,7 @@ class Comparison:
             stage: shows what is done.
             reward: the yardstick.
             on_result: called after every arm with the results so far, to keep them.
+            finished: arms and seeds that an earlier run has trained already.
         """
         comparison = self.settings.comparison
         # a fresh process now and then: DeepSpeed keeps what its engines allocated
@@ -93,7 +103,7 @@ class Comparison:
         waiting: dict[ray.ObjectRef, tuple[str, int]] = {}
         names = chosen_arms(arms, comparison.arms)
         for seed in comparison.seeds:
-            for name in names:
+            for name in [name for name in names if (name, seed) not in finished]:
                 call = task.remote(
                     name,
                     arms[name].settings(self.settings, seed=seed),
@@ -101,6 +111,7 @@ class Comparison:
                     self.models,
                     cpu_seconds=comparison.cpu_seconds,
                     reward=reward,
+                    adapters=(self.directory.path / "adapters").absolute(),
                 )
                 waiting[call] = (name, seed)
         found: dict[tuple[str, int], ArmResult] = {}
@@ -114,19 +125,55 @@ class Comparison:
             on_result(_in_order(found, names))
         return _in_order(found, names)
 
-    def write(self, results: Mapping[str, Any]) -> Path:
-        """Writes the results with command, seed, commit and hardware; returns the file."""
-        named = self.settings.comparison.result
-        file = Path(named) if named else self.directory.path / "results.json"
-        facts = describe_run(
+    def fingerprints(self, arms: Mapping[str, Arm]) -> dict[tuple[str, int], str]:
+        """What decides the result of every arm and seed, in order of the table."""
+        comparison = self.settings.comparison
+        return {
+            (name, seed): fingerprint(
+                arm.settings(self.settings, seed=seed), self.models, cpu_seconds=comparison.cpu_seconds
+            )
+            for name, arm in arms.items()
+            for seed in comparison.seeds
+        }
+
+    def rows_of(
+        self,
+        results: Sequence[ArmResult],
+        wanted: Mapping[tuple[str, int], str],
+        *,
+        held: Sequence[Row],
+        base: Sequence[Outcome],
+        judged_base: Sequence[Outcome],
+    ) -> list[Row]:
+        """Rows of an earlier run and of this one, in order of the table.
+
+        Args:
+            results: of this run so far.
+            wanted: from `fingerprints`.
+            held: rows of the earlier run.
+            base: outcomes of the base policy.
+            judged_base: the same read by the judge.
+        """
+        rows = arm_rows(results, base=base, judged_base=judged_base)
+        commit = self.provenance()["commit"]
+        rows = [{**row, "fingerprint": wanted[key_of(row)], "commit": commit} for row in rows]
+        return in_order([*held, *rows], wanted)
+
+    def provenance(self) -> dict[str, Any]:
+        """Command, seed, commit, hardware, and hashes of the models."""
+        return describe_run(
             seed=self.settings.run.seed,
             model_directories={
                 "world_model": _from_here(self.models.world_model),
                 "idm": _from_here(self.models.idm),
             },
         )
+
+    def write(self, results: Mapping[str, Any]) -> Path:
+        """Writes the results with command, seed, commit and hardware; returns the file."""
+        file = self.file
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps({"provenance": facts, **results}, indent=1) + "\n")
+        file.write_text(json.dumps({"provenance": self.provenance(), **results}, indent=1) + "\n")
         return file
 
 

@@ -12,7 +12,7 @@ from eva_rl.actors.reward_setup import reward_of
 from eva_rl.config.align import AlignSettings
 from eva_rl.idm.kinds import open_idm, read_generated
 from eva_rl.records.calibration import Calibration
-from eva_rl.records.rollout import RolloutGroup
+from eva_rl.records.rollout import KeptLatents, RolloutGroup
 from eva_rl.rl.direct import denoise_from, direct_loss
 from eva_rl.rl.group_loss import GroupLoss
 from eva_rl.rl.log_prob import free_mean
@@ -24,9 +24,9 @@ class DirectRule:
     """One pass: the rollouts' last denoising steps are walked again with gradient (DRaFT, arXiv 2309.17400).
 
     The learner holds codec and inverse dynamics model, both frozen; the gradient of a model that reads
-    latents passes no codec. Grippers are decided by a threshold,
-    which has no gradient: only the arms' motion is learned from. The reward that is climbed is the scorer's
-    own, so watch a judge that is not: this is the shortest way to pixels that fool one model.
+    latents passes no codec. Grippers are decided by a threshold, which has no gradient: only the arms' motion
+    is learned from. The reward that is climbed is the scorer's own, so watch a judge that is not: this is the
+    shortest way to pixels that fool one model.
 
     Args:
         settings: of the run.
@@ -58,51 +58,80 @@ class DirectRule:
         pass_index: int,
         network: nn.Module,
     ) -> list[GroupLoss]:
-        """Minus the mean reward of each group as a share of the best, plus the distance to the reference."""
-        return [self._loss(group, network) for group in groups]
+        """Minus the mean reward of each group as a share of the best, plus the distance to the reference.
 
-    def _loss(self, group: RolloutGroup, network: nn.Module) -> GroupLoss:
-        if group.kept is None:
-            raise ValueError(
-                f"{group.condition_id} keeps no latents to restart from: sample with algorithm.loss = direct"
-            )
-        kept = group.kept.to(self._world_model.device)
+        All rollouts go through network, codec and inverse dynamics model at once.
+        """
+        kept = _kept_of(groups).to(self._world_model.device)
         free_frames = self._world_model.free_frames(kept.latents)
         velocities: list[Tensor] = []
 
         def flow_velocity(latents: Tensor, sigma: float) -> Tensor:
-            velocities.append(self._velocity(group, latents, sigma, network))
+            velocities.append(self._velocity(groups, latents, sigma, network))
             return velocities[-1]
 
-        clean = denoise_from(flow_velocity, kept, sigmas=group.sigmas, free_frames=free_frames)
+        clean = denoise_from(flow_velocity, kept, sigmas=groups[0].sigmas, free_frames=free_frames)
         positions = read_generated(self._idm, clean, decode=self._world_model.decode).cpu()
+        distances = self._distances(groups, kept, velocities[0], network=network, free_frames=free_frames)
+        sizes = _sizes(groups)
+        return [
+            self._loss(group, *of_group)
+            for group, *of_group in zip(groups, positions.split(sizes), distances.split(sizes), strict=True)
+        ]
+
+    def _loss(self, group: RolloutGroup, positions: Tensor, distances: Tensor) -> GroupLoss:
         breakdown = self._reward(positions, evidence=known_evidence(group.condition.condition))
-        kl = self._distance(group, velocities[0], network, free_frames)
         return direct_loss(
             breakdown.rewards / self._reward.form.scale,
             breakdown.judged,
-            kl=kl,
+            kl=distances.mean(),
             kl_beta=self._settings.algorithm.kl_beta,
         )
 
-    def _velocity(self, group: RolloutGroup, latents: Tensor, sigma: float, network: nn.Module) -> Tensor:
+    def _velocity(
+        self, groups: Sequence[RolloutGroup], latents: Tensor, sigma: float, network: nn.Module
+    ) -> Tensor:
         return conditioned_velocity(
             self._world_model,
-            [group.condition],
+            [group.condition for group in groups],
             latents,
             sigma,
-            rows_per_condition=[len(latents)],
+            rows_per_condition=_sizes(groups),
             sampling=self._settings.sampling,
             network=network,
         )
 
-    def _distance(
-        self, group: RolloutGroup, velocity: Tensor, network: nn.Module, free_frames: Tensor
-    ) -> Float[Tensor, ""]:
+    def _distances(
+        self,
+        groups: Sequence[RolloutGroup],
+        kept: KeptLatents,
+        velocity: Tensor,
+        *,
+        network: nn.Module,
+        free_frames: Tensor,
+    ) -> Float[Tensor, " rollouts"]:
         """Mean squared distance of the flow velocities where the steps were resumed."""
-        if self._settings.algorithm.kl_beta == 0 or group.kept is None:
-            return torch.zeros(())
-        kept = group.kept.to(self._world_model.device)
+        if self._settings.algorithm.kl_beta == 0:
+            return torch.zeros(len(velocity))
         with torch.no_grad(), reference_policy(self._world_model.transformer):
-            reference = self._velocity(group, kept.latents, group.sigmas[kept.index], network)
-        return free_mean((velocity - reference) ** 2, free_frames=free_frames).mean().cpu()
+            reference = self._velocity(groups, kept.latents, groups[0].sigmas[kept.index], network)
+        return free_mean((velocity - reference) ** 2, free_frames=free_frames).cpu()
+
+
+def _kept_of(groups: Sequence[RolloutGroup]) -> KeptLatents:
+    """Where the rollouts of all groups restart from, one row per rollout."""
+    found = [(group, group.kept) for group in groups]
+    if missing := [group.condition_id for group, kept in found if kept is None]:
+        raise ValueError(
+            f"{', '.join(missing)} keep no latents to restart from: sample with algorithm.loss = direct"
+        )
+    kept = [
+        KeptLatents(index=kept.index, latents=kept.latents.expand(len(group.final_latents), -1, -1, -1, -1))
+        for group, kept in found
+        if kept is not None
+    ]
+    return KeptLatents(index=kept[0].index, latents=torch.cat([one.latents for one in kept]))
+
+
+def _sizes(groups: Sequence[RolloutGroup]) -> list[int]:
+    return [len(group.final_latents) for group in groups]

@@ -15,6 +15,8 @@ from eva_rl.config.section import ConfigError
 from eva_rl.data.listing import list_episodes
 from eva_rl.driver.evaluator_pool import EvaluatorPool
 from eva_rl.driver.progress import RunProgress, StageProgress
+from eva_rl.driver.provenance import describe_run, update_provenance
+from eva_rl.driver.run_directory import RunDirectory
 from eva_rl.driver.trained_policy import TrainedPolicy, find_policy, load_policy
 from eva_rl.evaluation.best_of import BestOfRow, best_of_as_data, best_of_rows
 from eva_rl.evaluation.correlation import correlations_of_sets
@@ -58,6 +60,7 @@ def run_evaluation(settings: EvaluateSettings, directory: Path, progress: RunPro
         correlation.json: rank correlation of the reward with the execution, per label.
         best_of.json: cost and success of the best of N.
         scenes.json: what the search for scenes met.
+        provenance.json: command, seed, commit, hardware, hashes of the models.
 
     Args:
         settings: of the evaluation.
@@ -72,6 +75,8 @@ def run_evaluation(settings: EvaluateSettings, directory: Path, progress: RunPro
         for difference in policy.differences:
             progress.console.print(f"Note: {difference}", style="yellow", markup=False, soft_wrap=True)
     run = with_protocol(run)
+    facts = describe_run(seed=run.run.seed, model_directories=_models(run))
+    update_provenance(RunDirectory(directory).provenance, **facts)
     with progress.stage(SEARCH) as stage:
         pool = _start(run, _penalty_scale(settings, policy), stage.note)
         scenes = _find_scenes(run, pool, directory, stage)
@@ -126,10 +131,16 @@ def _penalty_scale(settings: EvaluateSettings, policy: TrainedPolicy | None) -> 
 
 
 def _start(settings: AlignSettings, penalty_scale: float, tell: Callable[[str], None]) -> EvaluatorPool:
-    world_model = (settings.world_model.directory or pretrained.WORLD_MODEL).resolve()
-    idm = (settings.idm.directory or pretrained.IDM).resolve()
+    world_model, idm = (directory.resolve() for directory in _models(settings).values())
     reward = reward_of(settings, penalty_scale=penalty_scale)
     return EvaluatorPool(settings, world_model=str(world_model), idm=str(idm), reward=reward, tell=tell)
+
+
+def _models(settings: AlignSettings) -> dict[str, Path]:
+    return {
+        "world_model": settings.world_model.directory or pretrained.WORLD_MODEL,
+        "idm": settings.idm.directory or pretrained.IDM,
+    }
 
 
 def _find_scenes(

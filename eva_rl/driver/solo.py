@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
@@ -104,6 +105,10 @@ class SoloRun:
     def deployed(self) -> AdapterWeights:
         """The adapter to evaluate."""
         return self._learner.deployed()
+
+    def export(self, directory: Path) -> None:
+        """Writes it for `pipe.load_lora_weights`."""
+        self._learner.export(str(directory))
 
     def generate(self, training_step: int) -> list[RolloutGroup]:
         """Rollouts of one batch."""

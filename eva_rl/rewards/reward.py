@@ -180,4 +180,14 @@ REWARD_PRESETS: Mapping[str, RewardForm] = {
         velocity_scale=0.85,
         acceleration_scale=0.88,
     ),
+    # ours: what a controller stops for and nothing else; a clean motion costs nothing. p0 lies between what a
+    # joint (.2) and a gripper that chatters (20) costs; a median would lie among the clips that pass no limit
+    "limits-only": RewardForm(
+        weights={"velocity_limit": 2.0, "acceleration_limit": 30.0},
+        p0=1.0,
+        gamma=0.5,
+        scale=10.0,
+        velocity_scale=0.85,
+        acceleration_scale=0.88,
+    ),
 }

@@ -269,6 +269,14 @@ def test_what_nobody_observed_raises_nothing_and_is_no_metric():
     }
 
 
+def test_a_reward_of_limits_alone_is_flat_where_clips_are_clean_and_no_alarm_is_raised():
+    watch = SentinelWatch(RewardSettings(preset="limits-only", num_baseline_steps=1))
+    watch.observe(0, synthetic_scores([0.02] * 4))
+    watch.observe(1, synthetic_scores([0.02] * 4))
+    assert "sentinel/saturated_reward" not in watch.metrics()
+    assert "sentinel/frozen_video" in watch.metrics()
+
+
 def test_unjudged_rollouts_are_not_watched():
     watch = SentinelWatch(RewardSettings(num_baseline_steps=1))
     watch.observe(0, synthetic_scores([0.02] * 4))
