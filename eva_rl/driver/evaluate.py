@@ -77,11 +77,11 @@ def run_evaluation(settings: EvaluateSettings, directory: Path, progress: RunPro
     run = with_protocol(run)
     facts = describe_run(seed=run.run.seed, model_directories=_models(run))
     update_provenance(RunDirectory(directory).provenance, **facts)
-    with progress.stage(SEARCH) as stage:
-        pool = _start(run, _penalty_scale(settings, policy), stage.note)
-        scenes = _find_scenes(run, pool, directory, stage)
-    with progress.stage(MEASURE) as stage:
-        findings = _measure(run, pool, scenes, weights, stage)
+    with _evaluators(run, _penalty_scale(settings, policy), progress.tell) as pool:
+        with progress.stage(SEARCH) as stage:
+            scenes = _find_scenes(run, pool, directory, stage)
+        with progress.stage(MEASURE) as stage:
+            findings = _measure(run, pool, scenes, weights, stage)
     correlations = correlations_of_sets(with_wordings(findings.sets))
     _write(directory, findings, correlations)
     _show(findings, correlations, progress)
@@ -130,7 +130,7 @@ def _penalty_scale(settings: EvaluateSettings, policy: TrainedPolicy | None) -> 
     return REWARD_PRESETS[settings.reward.preset].p0 if scale == "calibrated" else scale
 
 
-def _start(settings: AlignSettings, penalty_scale: float, tell: Callable[[str], None]) -> EvaluatorPool:
+def _evaluators(settings: AlignSettings, penalty_scale: float, tell: Callable[[str], None]) -> EvaluatorPool:
     world_model, idm = (directory.resolve() for directory in _models(settings).values())
     reward = reward_of(settings, penalty_scale=penalty_scale)
     return EvaluatorPool(settings, world_model=str(world_model), idm=str(idm), reward=reward, tell=tell)

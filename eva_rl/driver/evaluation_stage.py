@@ -1,6 +1,6 @@
 """Held-out evaluation over the evaluator actors: before, after, and the ladder below the world model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import ray
 
@@ -15,24 +15,17 @@ from eva_rl.evaluation.store import Side, write_clips, write_outcomes, write_rep
 from eva_rl.records.adapter import AdapterWeights
 from eva_rl.records.episode import EpisodeRef
 from eva_rl.records.evaluation import HeldOutScene, Outcome
-from eva_rl.rewards.reward import KinematicReward
 from eva_rl.simulators.table import simulator_of
 
 
 class EvaluationStage:
-    """Evaluates on the same held-out scenes whenever it is asked to, on machines of its own.
+    """Evaluates on the same held-out scenes whenever it is asked to.
 
     Args:
         settings: of the run.
         directory: results go to its `evaluation/`.
         episodes: usable recorded ones; those held out are evaluated where no simulator executes.
-        world_model: pipeline directory.
-        idm: inverse dynamics model directory.
-        reward: the training reward.
-        tell: receives a line while machines are missing.
-
-    Raises:
-        PlacementError: when the machines do not appear in time.
+        pool: of evaluators.
     """
 
     def __init__(
@@ -41,15 +34,12 @@ class EvaluationStage:
         directory: RunDirectory,
         *,
         episodes: Sequence[EpisodeRef],
-        world_model: str,
-        idm: str,
-        reward: KinematicReward,
-        tell: Callable[[str], None],
+        pool: EvaluatorPool,
     ) -> None:
         self._settings = settings.evaluation
         self._directory = directory.evaluation
-        self._pool = EvaluatorPool(settings, world_model=world_model, idm=idm, reward=reward, tell=tell)
-        self._scenes = _scenes_of(settings, episodes, self._pool)
+        self._pool = pool
+        self._scenes = _scenes_of(settings, episodes, pool)
 
     def evaluate_policy(
         self, side: Side, adapter: AdapterWeights | None, progress: StageProgress
@@ -80,10 +70,6 @@ class EvaluationStage:
             if rung != POLICY_RUNG
         }
         write_reports(self._directory / "ladder.json", reports)
-
-    def stop(self) -> None:
-        """Stops the evaluators and gives their machines back."""
-        self._pool.stop()
 
     @property
     def num_policy_calls(self) -> int:

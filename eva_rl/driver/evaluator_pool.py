@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import ray
 
@@ -35,7 +36,7 @@ class FoundScenes:
 
 
 class EvaluatorPool:
-    """Evaluators on machines of their own.
+    """Evaluators on machines of their own, which are given back when the pool's block is left.
 
     Args:
         settings: of the run.
@@ -73,8 +74,15 @@ class EvaluatorPool:
 
         self._dispatcher.employ(RolePool(EVALUATOR, start, self._placement.places))
 
-    def stop(self) -> None:
-        """Stops the evaluators and gives their machines back."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._placement.release()
 
     def evaluate(

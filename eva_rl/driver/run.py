@@ -2,19 +2,21 @@
 
 import json
 from concurrent.futures import Future
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 from eva_rl import pretrained
 from eva_rl.actors.reward_setup import reward_of
 from eva_rl.actors.roles import start_roles
 from eva_rl.config.align import AlignSettings
+from eva_rl.data.episodes import EpisodeSurvey
 from eva_rl.driver.alignment_stage import run_align_stage
 from eva_rl.driver.condition_schedule import ConditionSchedule
 from eva_rl.driver.condition_stage import load_conditions
 from eva_rl.driver.doctor.startup import self_tested
 from eva_rl.driver.evaluation_stage import EvaluationStage
+from eva_rl.driver.evaluator_pool import EvaluatorPool
 from eva_rl.driver.progress import RunProgress
 from eva_rl.driver.provenance import describe_run, record_start, update_provenance
 from eva_rl.driver.run_directory import FINISHED, RunDirectory
@@ -49,9 +51,42 @@ def run_alignment(
             model_directories={"world_model": Path(world_model), "idm": Path(idm)},
         ),
     )
-    recorded = demonstrations.result()
+    trained = _train(settings, directory, demonstrations.result(), progress, models=(world_model, idm))
+    pool = EvaluatorPool(  # on the machines that training has left
+        settings,
+        world_model=world_model,
+        idm=idm,
+        reward=reward_of(settings, penalty_scale=trained.penalty_scale),
+        tell=progress.tell,
+    )
+    with pool:
+        evaluation = EvaluationStage(settings, directory, episodes=trained.survey.usable, pool=pool)
+        _evaluate(settings, directory, trained.policy, evaluation, progress)
+    update_provenance(
+        directory.provenance, **{FINISHED: datetime.now().astimezone().isoformat(timespec="seconds")}
+    )
 
-    with progress.stage(START) as stage:  # the actors load their models while the conditions are encoded
+
+@dataclass(frozen=True)
+class _Trained:
+    """What training leaves to the evaluation."""
+
+    policy: AdapterWeights
+    penalty_scale: float
+    survey: EpisodeSurvey
+
+
+def _train(
+    settings: AlignSettings,
+    directory: RunDirectory,
+    recorded: Path | str,
+    progress: RunProgress,
+    *,
+    models: tuple[str, str],
+) -> _Trained:
+    """From recorded episodes to the policy; its machines are given back on every way out."""
+    world_model, idm = models
+    with progress.stage(START):  # the actors load their models while the conditions are encoded
         roles = start_roles(settings, world_model=world_model, idm=idm, tell=progress.tell)
     try:
         with progress.stage(ENCODE) as stage:
@@ -66,7 +101,7 @@ def run_alignment(
         tested = self_tested(
             settings,
             roles,
-            models=(world_model, idm),
+            models=models,
             episodes=survey.usable,
             condition=conditions[0],
             directory=directory.path,
@@ -75,23 +110,9 @@ def run_alignment(
         with tested as roles, progress.stage(ALIGN, total=settings.schedule.num_training_steps) as stage:
             stage.note("waiting for the actors' models")
             state = run_align_stage(settings, directory, roles, schedule, stage)
-        deployed = roles.learner.deployed()
+        return _Trained(roles.learner.deployed(), state.calibration.penalty_scale, survey)
     finally:
         roles.stop()
-    evaluation = EvaluationStage(  # on the machines that training has left
-        settings,
-        directory,
-        episodes=survey.usable,
-        world_model=world_model,
-        idm=idm,
-        reward=reward_of(settings, penalty_scale=state.calibration.penalty_scale),
-        tell=partial(progress.console.print, markup=False, soft_wrap=True),
-    )
-    _evaluate(settings, directory, deployed, evaluation, progress)
-    evaluation.stop()
-    update_provenance(
-        directory.provenance, **{FINISHED: datetime.now().astimezone().isoformat(timespec="seconds")}
-    )
 
 
 def _evaluate(
