@@ -1,7 +1,7 @@
 """A deployment file and the run it names, loaded and checked against each other."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from eva_rl.config.loading import load_settings
 from eva_rl.config.rules import ALIGN_RULES
 from eva_rl.config.section import ConfigError
 from eva_rl.deployment.demand import ROLE_LABEL, agreement_problems, demands_of
+from eva_rl.trust.secrets import without_secrets
 
 KNOWN_RUNTIME_ENV = ("env_vars", "excludes")
 
@@ -48,6 +49,7 @@ def load_deployment(file: Path) -> Deployment:
     words = (*settings.job.overrides, *_role_labels(run))
     run = _run(settings, words)
     environment, problems = _environment(settings.job.runtime_env)
+    problems += _credentials({"job.overrides": settings.job.overrides, "job.runtime_env": environment})
     problems += agreement_problems(settings, run)
     if problems:
         raise ConfigError(problems)
@@ -79,3 +81,17 @@ def _environment(file: Path) -> tuple[dict[str, str], list[str]]:
             "images, and the checkout is the working directory"
         ]
     return {name: str(value) for name, value in content.get("env_vars", {}).items()}, []
+
+
+def _credentials(written: Mapping[str, Any]) -> list[str]:
+    """What would carry a credential into a manifest, where everybody can read it."""
+    return [
+        f"{place} holds a credential, and manifests are no place for one; let the machines have an identity "
+        "that may read and write (an IAM role, a service account), or mount a Secret of yours"
+        for place, content in written.items()
+        if without_secrets(content) != _as_written(content)
+    ]
+
+
+def _as_written(content: Any) -> Any:
+    return list(content) if isinstance(content, tuple) else content

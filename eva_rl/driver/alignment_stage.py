@@ -112,8 +112,9 @@ def _train(
 ) -> None:
     stage.go_to(state.training_step)
     last_kept_step = state.training_step - 1 if directory.metrics.is_file() else None
-    sinks = MetricSinks([open_sinks(settings, directory, last_kept_step=last_kept_step), growth])
-    timeline = Timeline(directory.trace if settings.metrics.trace else None)
+    written = open_sinks(settings, directory, last_kept_step=last_kept_step, tell=stage.warn)
+    sinks = MetricSinks([written, growth])
+    timeline = Timeline(directory.trace if settings.metrics.trace else None, tell=stage.warn)
     roles.dispatcher.on_work = [timeline.member_worked]
     loop = {"sinks": sinks, "progress": stage, "notices": notices, "timeline": timeline}
     try:

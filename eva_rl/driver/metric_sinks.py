@@ -1,5 +1,7 @@
 """Every place that a run's metrics go to, as the settings say."""
 
+from collections.abc import Callable
+
 from eva_rl.config.align import AlignSettings
 from eva_rl.driver.prometheus import PrometheusSink
 from eva_rl.driver.run_directory import RunDirectory
@@ -15,7 +17,11 @@ LOCAL = "local"
 
 
 def open_sinks(
-    settings: AlignSettings, directory: RunDirectory, *, last_kept_step: int | None
+    settings: AlignSettings,
+    directory: RunDirectory,
+    *,
+    last_kept_step: int | None,
+    tell: Callable[[str], None],
 ) -> MetricSinks:
     """Opens metrics.jsonl and whatever else the settings name.
 
@@ -23,10 +29,11 @@ def open_sinks(
         settings: of the run.
         directory: of the run.
         last_kept_step: newest training step whose row stays when a run goes on; None keeps nothing.
+        tell: receives a line when one of the others has failed and is left out.
     """
     wanted, name = settings.metrics, directory.path.name
     resolved = settings_as_data(settings)
-    sinks: list[MetricSink] = [JsonlSink(directory.metrics, last_kept_step=last_kept_step)]
+    sinks: list[MetricSink] = []
     if wanted.tensorboard:
         sinks.append(TensorboardSink(directory.tensorboard, last_kept_step=last_kept_step))
     if wanted.prometheus:
@@ -43,4 +50,5 @@ def open_sinks(
             for key, value in values.items()
         }
         sinks.append(MlflowSink(uri, experiment=wanted.project, run=name, parameters=parameters))
-    return MetricSinks(sinks)
+    rows = JsonlSink(directory.metrics, last_kept_step=last_kept_step)
+    return MetricSinks([rows], optional=sinks, tell=tell)

@@ -12,6 +12,7 @@ from eva_rl.driver.doctor.check import SelfTestError
 from eva_rl.driver.failure_budget import FailureBudgetError
 from eva_rl.driver.ledger import LedgerError
 from eva_rl.embodiments.model_file import RobotFileError
+from eva_rl.metrics.jsonl import MetricsFileError
 from eva_rl.rewards.evidence import MissingEvidenceError
 
 PLANNED_ERRORS = (
@@ -22,6 +23,7 @@ PLANNED_ERRORS = (
     FailureBudgetError,
     LearnerLostError,
     LedgerError,
+    MetricsFileError,
     MissingEvidenceError,
     PlacementError,
     RobotFileError,

@@ -1,6 +1,7 @@
 """The timeline of the loop: what driver and learner did in each training step, and members in between."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from eva_rl.metrics.trace import TraceFile
@@ -12,19 +13,21 @@ STAGES = (WAIT, LEARN, SEND, RECORD)
 
 
 class Timeline:
-    """Writes the spans of a run; does nothing without a file.
+    """Writes the spans of a run; does nothing without a file, and gives up one that cannot be written.
 
     Args:
         file: the trace; None writes nothing.
+        tell: receives a line when the file is given up.
     """
 
-    def __init__(self, file: Path | None) -> None:
+    def __init__(self, file: Path | None, *, tell: Callable[[str], None] = print) -> None:
+        self._tell = tell
         self._trace = None if file is None else TraceFile(file)
 
     def close(self) -> None:
         """Ends the file."""
         if self._trace is not None:
-            self._trace.close()
+            self._do(self._trace.close)
 
     def member_worked(self, span: Span) -> None:
         """Takes in what a generator or scorer did."""
@@ -50,7 +53,14 @@ class Timeline:
 
     def _write(self, spans: Sequence[Span]) -> None:
         if self._trace is not None:
-            self._trace.write(spans)
+            self._do(partial(self._trace.write, spans))
+
+    def _do(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except OSError as error:
+            self._trace = None
+            self._tell(f"the timeline ends here: its file cannot be written ({error.strerror})")
 
 
 def _of_driver(name: str, started: float, ended: float, details: Mapping[str, float]) -> Span:

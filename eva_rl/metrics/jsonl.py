@@ -10,6 +10,10 @@ from typing import Any
 KEY = "training_step"
 
 
+class MetricsFileError(RuntimeError):
+    """The metrics file cannot be written."""
+
+
 class JsonlSink:
     """Appends one line per training step: `{"training_step": 3, "reward/mean": 7.9, ...}`.
 
@@ -19,6 +23,10 @@ class JsonlSink:
         file: made if missing, with its directory.
         last_kept_step: rows of later training steps are dropped first, because a resumed run writes them
             again; None drops none.
+
+    Raises:
+        MetricsFileError: a row could not be written, as on a full disk. A run without its metrics could not
+            be resumed to the same bytes, so this ends it.
     """
 
     def __init__(self, file: Path, *, last_kept_step: int | None = None) -> None:
@@ -26,17 +34,26 @@ class JsonlSink:
         if file.is_file():
             kept = [row for row in read_rows(file) if last_kept_step is None or row[KEY] <= last_kept_step]
             _replace(file, "".join(json.dumps(row) + "\n" for row in kept))
-        self._stream = file.open("a")
+        self._file = file
+        self._append("")
 
     def write(self, training_step: int, row: Mapping[str, float]) -> None:
-        """Appends one line and flushes it."""
+        """Appends one line."""
         values = {name: value if math.isfinite(value) else None for name, value in row.items()}
-        self._stream.write(json.dumps({KEY: training_step, **values}, allow_nan=False) + "\n")
-        self._stream.flush()
+        self._append(json.dumps({KEY: training_step, **values}, allow_nan=False) + "\n")
 
     def close(self) -> None:
-        """Closes the file."""
-        self._stream.close()
+        """Nothing is left to do: every line is in the file already."""
+
+    def _append(self, text: str) -> None:
+        try:
+            with self._file.open("a") as stream:
+                stream.write(text)
+        except OSError as error:
+            raise MetricsFileError(
+                f"{self._file} cannot be written ({error.strerror}); make room, then continue with "
+                "--run.resume auto: the newest checkpoint is whole"
+            ) from None
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:

@@ -9,7 +9,9 @@ HIDDEN = "***"
 LEAST_LENGTH = 8
 """Of a value in the environment that is hidden wherever it appears; shorter ones would hide words."""
 
-_SECRET_NAME = r"[\w.-]*(?:token|secret|passw(?:or)?d|api[_-]?key|access[_-]?key|credential|signature)[\w.-]*"
+_SECRET_NAME = (
+    r"[\w.-]*(?:token(?!iz)|secret|passw(?:or)?d|api[_-]?key|access[_-]?key|credential|signature)[\w.-]*"
+)
 _NAME = re.compile(_SECRET_NAME, re.IGNORECASE)
 _PATH_NAME = re.compile(r"(?:path|file|mode|dir|directory)$", re.IGNORECASE)
 _IN_URI = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s@]+@", re.IGNORECASE)

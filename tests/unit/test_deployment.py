@@ -205,6 +205,22 @@ def test_a_run_that_cannot_be_is_refused_before_any_machine(tmp_path):
     assert "unknown setting learner.num_rank; the nearest is learner.num_ranks" in problem
 
 
+def test_a_credential_is_refused_before_it_is_rendered(tmp_path):
+    words = ["--schedule.checkpoint_directory=s3://KEY:planted-secret@bucket/runs"]
+    file = altered(tmp_path, lambda values: values["job"].update(overrides=words))
+    (problem,) = problems_of(file)
+    assert "job.overrides holds a credential" in problem
+    assert "planted" not in problem
+
+
+def test_no_credential_of_the_environment_reaches_a_manifest(monkeypatch):
+    for name in ("RAY_AUTH_TOKEN", "AWS_SECRET_ACCESS_KEY", "WANDB_API_KEY"):
+        monkeypatch.setenv(name, f"planted-{name}")
+    for name in ("embedded", "wan_ti2v_5b"):
+        texts = render(load_deployment(Path(f"cluster/settings/{name}.yaml")))
+        assert not [file for file, text in texts.items() if "planted" in text]
+
+
 def test_the_job_runs_the_recipe_with_the_settings_that_the_machines_were_counted_for(deployment):
     words = shlex.split(run_command(deployment))
     assert words[:2] == ["python", "recipes/robotwin_align.py"]

@@ -1,6 +1,7 @@
 """Metrics are declared once and reach every sink."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from eva_rl.metrics import (
     declared_metric,
     read_rows,
 )
+from eva_rl.metrics.jsonl import MetricsFileError
 
 
 def test_every_metric_has_an_area_a_unit_and_a_meaning():
@@ -46,6 +48,35 @@ def test_a_row_with_an_undeclared_name_reaches_no_sink(tmp_path):
     with pytest.raises(UndeclaredMetricError):
         sinks.write(0, {"reward/mean": 1.0, "reward/men": 2.0})
     assert read_rows(tmp_path / "metrics.jsonl") == []
+
+
+def test_a_full_disk_ends_the_run_with_a_sentence():
+    sink = JsonlSink(Path("/dev/full"))
+    with pytest.raises(MetricsFileError, match=r"/dev/full cannot be written \(No space left on device\)"):
+        sink.write(0, {"reward/mean": 1.0})
+
+
+class GoneServer:
+    def __init__(self):
+        self.num_calls = 0
+
+    def write(self, training_step, row):
+        self.num_calls += 1
+        raise ConnectionError("nobody answers")
+
+    close = None
+
+
+def test_a_tracking_server_that_is_gone_is_told_once_and_left_out(tmp_path):
+    gone, told = GoneServer(), []
+    rows = JsonlSink(tmp_path / "metrics.jsonl")
+    sinks = MetricSinks([rows], optional=[gone], tell=told.append)
+    for step in range(3):
+        sinks.write(step, {"reward/mean": 1.0})
+    sinks.close()
+    assert gone.num_calls == len(told) == 1
+    assert "GoneServer takes no more metrics (ConnectionError: nobody answers)" in told[0]
+    assert len(read_rows(tmp_path / "metrics.jsonl")) == 3
 
 
 def test_a_row_can_be_read_before_the_sink_is_closed(tmp_path):
