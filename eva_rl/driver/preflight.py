@@ -23,6 +23,8 @@ from eva_rl.rl.kl import KL_FORMS
 from eva_rl.rl.step_weights import STEP_WEIGHTS
 from eva_rl.rl.windows import WINDOWS
 from eva_rl.simulators.table import SIMULATORS
+from eva_rl.world_model.conditionings import given_video_frames
+from eva_rl.world_model.layout import read_layout
 
 SCENE_TERMS = ("collision_margin", "cycle_consistency", "task_progress")
 
@@ -168,6 +170,24 @@ def _world_model(settings: AlignSettings) -> str | None:
     return _holds(directory, "model_index.json", "world_model.directory", "a diffusers pipeline directory")
 
 
+def _history_is_recorded(settings: AlignSettings) -> str | None:
+    """A simulator's scene has no frames from before the policy acts; that it ends a run must not show last."""
+    directory = settings.world_model.directory or pretrained.WORLD_MODEL
+    if settings.robot.simulator == "none" or not (directory / "model_index.json").is_file():
+        return None
+    try:
+        num_frames = given_video_frames(read_layout(directory, settings.world_model))
+    except (OSError, ValueError) as error:
+        return f"world_model.directory {directory}: {error}"
+    if num_frames == 1:
+        return None
+    return (
+        f"the world model is given {num_frames} video frames, and a scene of robot.simulator = "
+        f"{settings.robot.simulator} begins with one; set robot.simulator to none (figures come without "
+        "execution), or world_model.history_latent_frames to 1"
+    )
+
+
 def _idm(settings: AlignSettings) -> str | None:
     directory = settings.idm.directory or pretrained.IDM
     return _holds(directory, "config.json", "idm.directory", "an inverse dynamics model directory")
@@ -216,6 +236,7 @@ PREFLIGHT_RULES = (
     _data_are_given,
     _clips_can_go_on,
     _world_model,
+    _history_is_recorded,
     _idm,
     _demonstrations,
     _checkpoints,
@@ -258,6 +279,7 @@ EVALUATE_RULES = (
             _evaluation_has_data,
             _clips_can_go_on,
             _world_model,
+            _history_is_recorded,
             _idm,
             directory_is_free,
         )
