@@ -1,7 +1,10 @@
 """How fast recorded episodes become training batches: one plain process, and Ray Data, doing the same work.
 
-python benchmarks/data_streaming.py data/embedded data/robotwin --num_clips 2000 800
-python benchmarks/data_streaming.py data/embedded --result benchmarks/results/data_streaming.json
+python recipes/robotwin_collect.py --collection.num_episodes_per_task 20           # data/embedded
+python recipes/robotwin_collect.py --collection.num_episodes_per_task 10 --collection.directory data/large \
+    --video.height 240 --video.width 320
+python benchmarks/data_streaming.py data/embedded data/large --num_clips 2000 800 \
+    --result benchmarks/results/data_streaming.json
 
 Both readers give batches of 64 clips as stacked arrays, with every column of `stream_windows`. They take
 turns, `--num_rounds` times: whatever else the machine does slows a measurement by a third. A core's worth is
@@ -14,7 +17,6 @@ import argparse
 import json
 import logging
 import os
-import platform
 import re
 import statistics
 import sys
@@ -45,6 +47,7 @@ from eva_rl.data.formats import open_episode
 from eva_rl.data.listing import list_episodes
 from eva_rl.data.ray_pipeline import row_of_window, silence_ray_data, stream_windows
 from eva_rl.data.windows import WindowShape, windows_of
+from eva_rl.driver.provenance import describe_run
 from eva_rl.records.episode import EpisodeRef
 
 SHAPE = WindowShape(num_frames=17, frame_rate_hz=5.0, height=48, width=64, stride_s=3.4)
@@ -69,8 +72,7 @@ def main(words: Sequence[str]) -> None:
         for directory, count in zip(arguments.directories, counts, strict=False)
     ]
     facts = {
-        "machine": platform.machine(),
-        "num_cores": os.cpu_count(),
+        "provenance": describe_run(seed=0, model_directories={}),
         "num_ray_cpus": arguments.num_cpus,
         "load_average": os.getloadavg()[0],
         "ray_start_cpu_s": round(start_cpu_s, 2),

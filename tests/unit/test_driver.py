@@ -211,6 +211,8 @@ def test_checkpoints_that_cannot_go_or_be_ranked_are_refused():
 
 def test_a_history_that_no_scene_has_is_refused_before_training(wan_directories):
     words = ["--world_model.directory", str(wan_directories("eva_two_history_frames"))]
-    with pytest.raises(ConfigError, match=r"given 5 video frames, and a scene of .* = bimanual begins with one"):
+    with pytest.raises(
+        ConfigError, match=r"given 5 video frames, and a scene of .* = bimanual begins with one"
+    ):
         settings_of(*words, rules=PREFLIGHT_RULES)
     settings_of(*words, "--world_model.history_latent_frames", "1", rules=PREFLIGHT_RULES)

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,15 @@ def wandb_records(file):
             yield record
 
 
+def rewards_in(file):
+    found = []
+    for record in wandb_records(file):
+        if record.WhichOneof("record_type") == "history":
+            items = {item.key or "/".join(item.nested_key): item.value_json for item in record.history.item}
+            found.append((record.history.step.num, json.loads(items["reward/mean"])))
+    return found
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_wandb_offline_files_hold_every_row_under_its_step(tmp_path):
     pytest.importorskip("wandb")
@@ -41,12 +51,10 @@ def test_wandb_offline_files_hold_every_row_under_its_step(tmp_path):
         sink.write(step, row)
     sink.close()
     (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
-    seen = []
-    for record in wandb_records(file):
-        if record.WhichOneof("record_type") == "history":
-            items = {item.key or "/".join(item.nested_key): item.value_json for item in record.history.item}
-            seen.append((record.history.step.num, json.loads(items["reward/mean"])))
-    assert seen == [(0, 0.0), (1, 1.5), (2, 3.0)]
+    wanted, deadline = [(0, 0.0), (1, 1.5), (2, 3.0)], time.monotonic() + 30
+    while (seen := rewards_in(file)) != wanted and time.monotonic() < deadline:
+        time.sleep(0.1)  # another process writes the file
+    assert seen == wanted
 
 
 @pytest.mark.filterwarnings("ignore")
