@@ -171,7 +171,7 @@ def _world_model(settings: AlignSettings) -> str | None:
 
 
 def _history_is_recorded(settings: AlignSettings) -> str | None:
-    """A simulator's scene has no frames from before the policy acts; that it ends a run must not show last."""
+    """A scene has no frames from before the policy acts: it would end the run at its evaluation."""
     directory = settings.world_model.directory or pretrained.WORLD_MODEL
     if settings.robot.simulator == "none" or not (directory / "model_index.json").is_file():
         return None
