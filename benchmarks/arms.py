@@ -129,6 +129,7 @@ def run_arm(
     cpu_seconds: float,
     reward: KinematicReward,
     adapters: Path,
+    evaluation_seed: int,
 ) -> ArmResult:
     """Trains one seed of an arm and evaluates it on the held-out scenes.
 
@@ -140,6 +141,8 @@ def run_arm(
         cpu_seconds: budget of training.
         reward: the yardstick, the same for all arms whatever they train on.
         adapters: directory that keeps what every arm learned.
+        evaluation_seed: of the noise that held-out clips start from, the same for the base policy and all
+            arms: the pairs differ in the policy alone.
     """
     started = time.process_time()
     run = SoloRun(settings=settings, conditions=conditions, world_model=models.world_model, idm=models.idm)
@@ -147,7 +150,8 @@ def run_arm(
     run.train(cpu_seconds)
     adapter = run.deployed()
     run.export(adapters / f"{name.replace(', ', '-').replace(' ', '-')}-{settings.run.seed}")
-    outcomes, judged = evaluate_policy(settings, models.readers(settings), reward=reward, adapter=adapter)
+    held_out = with_seed(settings, evaluation_seed)
+    outcomes, judged = evaluate_policy(held_out, models.readers(held_out), reward=reward, adapter=adapter)
     return ArmResult(
         name=name,
         seed=settings.run.seed,
@@ -157,6 +161,11 @@ def run_arm(
         is_base=adapter.version.content_hash == untouched,
         total_cpu_s=time.process_time() - started,
     )
+
+
+def with_seed(settings: AlignSettings, seed: int) -> AlignSettings:
+    """The same settings with another seed of the run."""
+    return settings.model_copy(update={"run": settings.run.model_copy(update={"seed": seed})})
 
 
 def run_base(settings: AlignSettings, models: Models, *, reward: KinematicReward) -> Readings:

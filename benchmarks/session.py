@@ -112,6 +112,7 @@ class Comparison:
                     cpu_seconds=comparison.cpu_seconds,
                     reward=reward,
                     adapters=(self.directory.path / "adapters").absolute(),
+                    evaluation_seed=self.settings.run.seed,
                 )
                 waiting[call] = (name, seed)
         found: dict[tuple[str, int], ArmResult] = {}
