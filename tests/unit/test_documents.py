@@ -20,6 +20,8 @@ DOCUMENTS = (
     "docs/formats_and_models.md",
     "docs/memory.md",
     "docs/damaged_input.md",
+    "docs/alignment.md",
+    "docs/cluster.md",
     "cluster/README.md",
     "SECURITY.md",
 )
