@@ -20,8 +20,8 @@ class MlflowSink:
         if uri.startswith("file:"):
             # MLflow 3 refuses its own file format, which needs no server, unless it is told.
             os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
-        from mlflow.entities import Metric, Param  # optional, and slow to import
-        from mlflow.tracking import MlflowClient
+        from mlflow.entities import Metric, Param  # pyright: ignore[reportMissingImports]  optional, slow
+        from mlflow.tracking import MlflowClient  # pyright: ignore[reportMissingImports]
 
         self._metric = Metric
         self._client = MlflowClient(tracking_uri=uri)

@@ -25,7 +25,7 @@ class WandbSink:
         mode: Literal["offline", "online"],
         settings: Mapping[str, Any],
     ) -> None:
-        import wandb  # optional, and slow to import
+        import wandb  # pyright: ignore[reportMissingImports]  optional, and slow to import
 
         directory.mkdir(parents=True, exist_ok=True)
         self._run = wandb.init(
