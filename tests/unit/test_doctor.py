@@ -78,12 +78,14 @@ def test_both_reward_presets_point_the_right_way(clips, preset):
     assert found == {JITTER: True, LIMIT: True, FROZEN: None}
 
 
-def test_a_reward_without_smoothness_does_not_mind_jitter(clips):
-    words = (
-        "--reward.term_weights",
-        "{jerk: 0, acceleration: 0, acceleration_limit: 0, velocity_limit: 0.5}",
-    )
-    assert reward_verdicts(clips, *words)[JITTER] is False
+def test_a_reward_of_limits_alone_need_not_mind_jitter_within_them(clips):
+    found = reward_verdicts(clips, "--reward.preset", "limits-only")
+    assert found == {JITTER: None, LIMIT: True, FROZEN: None}
+
+
+def test_a_reward_of_neither_smoothness_nor_limits_does_not_mind_jitter(clips):
+    weights = "{jerk: 0, acceleration: 0, acceleration_limit: 0, velocity_limit: 0, motion_floor: 1}"
+    assert reward_verdicts(clips, "--reward.term_weights", weights)[JITTER] is False
 
 
 def test_a_reward_without_limits_does_not_mind_a_violation(clips):

@@ -1,5 +1,7 @@
 """Does the reward point the right way? Motions that must cost, beside recorded ones."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -16,13 +18,18 @@ EXCESS = 2.0
 """How many times over a limit the violating motion goes."""
 STRICTLY = 1e-6
 """Smallest change that counts, as a share of the reward's scale: above float32's rounding."""
+SMOOTHNESS_TERMS = ("jerk", "acceleration")
 LIMIT_TERMS = ("velocity_limit", "acceleration_limit", "position_limit")
 FLOOR_TERMS = ("motion_floor", "path_ratio")
 
 
 def jitter_costs(evidence: RewardEvidence) -> Finding:
-    """Adds white noise to the arm joints of recorded motions; every reward must fall."""
+    """Adds white noise to the arm joints of recorded motions; a reward that counts smoothness must fall."""
     reward = _kinematic(evidence.reward)
+    if not _has_weight(reward, SMOOTHNESS_TERMS) and _has_weight(reward, LIMIT_TERMS):
+        return Finding(
+            figure=None, note="only limits have a weight: motion within them may be as rough as it is"
+        )
     noise = torch.randn(evidence.positions.shape, generator=torch.Generator().manual_seed(0))
     jittery = evidence.positions + JITTER_RAD * noise * ~reward.limits.is_gripper
     change = reward(jittery).rewards - reward(evidence.positions).rewards
@@ -44,7 +51,7 @@ def limit_violation_costs(evidence: RewardEvidence) -> Finding:
 def frozen_arm_gains_nothing(evidence: RewardEvidence) -> Finding:
     """Compares an arm that never leaves its start with the recorded motion, where a floor is set."""
     reward = evidence.reward
-    if not any(reward.form.weights.get(name, 0) > 0 for name in FLOOR_TERMS):
+    if not _has_weight(reward, FLOOR_TERMS):
         return Finding(
             figure=None,
             note="neither motion_floor nor path_ratio has a weight: an arm that does not move scores best",
@@ -60,6 +67,10 @@ def frozen_arm_gains_nothing(evidence: RewardEvidence) -> Finding:
     frozen = positions[:, :1].expand_as(positions)
     change = reward(frozen, evidence=known).rewards - reward(positions, evidence=known).rewards
     return _must_fall(reward, change, note="frozen at the start, against the recorded motion")
+
+
+def _has_weight(reward: KinematicReward, names: Sequence[str]) -> bool:
+    return any(reward.form.weights.get(name, 0) > 0 for name in names)
 
 
 def _must_fall(reward: KinematicReward, change: Float[Tensor, " clips"], *, note: str) -> Finding:
