@@ -23,8 +23,6 @@ from eva_rl.rl.kl import KL_FORMS
 from eva_rl.rl.step_weights import STEP_WEIGHTS
 from eva_rl.rl.windows import WINDOWS
 from eva_rl.simulators.table import SIMULATORS
-from eva_rl.world_model.conditionings import given_video_frames
-from eva_rl.world_model.layout import read_layout
 
 SCENE_TERMS = ("collision_margin", "cycle_consistency", "task_progress")
 
@@ -173,8 +171,15 @@ def _world_model(settings: AlignSettings) -> str | None:
 def _history_is_recorded(settings: AlignSettings) -> str | None:
     """A scene has no frames from before the policy acts: it would end the run at its evaluation."""
     directory = settings.world_model.directory or pretrained.WORLD_MODEL
+    says_so = settings.world_model.history_latent_frames is not None
     if settings.robot.simulator == "none" or not (directory / "model_index.json").is_file():
         return None
+    if not says_so and not (directory / "conditioning.json").is_file():
+        return None
+    # imported here: diffusers takes seconds, and must not come before the run's environment is set
+    from eva_rl.world_model.conditionings import given_video_frames
+    from eva_rl.world_model.layout import read_layout
+
     try:
         num_frames = given_video_frames(read_layout(directory, settings.world_model))
     except (OSError, ValueError) as error:

@@ -69,16 +69,17 @@ def test_a_local_run_never_touches_a_running_cluster(local_ray, monkeypatch):
     assert ray.get(ray.remote(lambda: 1).options(num_cpus=0).remote()) == 1
 
 
-def test_the_align_recipe_sets_the_environment_before_ray_is_imported():
+def test_the_align_recipe_sets_the_environment_before_ray_and_diffusers_are_imported():
     program = (
         "import sys; from eva_rl.config.rules import ALIGN_RULES; "
         "from eva_rl.driver.preflight import PREFLIGHT_RULES; "
-        "from eva_rl.driver.ray_session import prepare_environment; print('ray' in sys.modules)"
+        "from eva_rl.driver.ray_session import prepare_environment; "
+        "print(sorted({'ray', 'diffusers', 'transformers'} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True
     )
-    assert done.stdout.split()[-1] == "False"
+    assert done.stdout.split()[-1] == "[]"
 
 
 TOKEN_PROGRAM = """
