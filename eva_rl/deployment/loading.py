@@ -49,7 +49,7 @@ def load_deployment(file: Path) -> Deployment:
     words = (*settings.job.overrides, *_role_labels(run))
     run = _run(settings, words)
     environment, problems = _environment(settings.job.runtime_env)
-    problems += _credentials({"job.overrides": settings.job.overrides, "job.runtime_env": environment})
+    problems += _credentials({"job.overrides": list(settings.job.overrides), "job.runtime_env": environment})
     problems += agreement_problems(settings, run)
     if problems:
         raise ConfigError(problems)
@@ -89,9 +89,5 @@ def _credentials(written: Mapping[str, Any]) -> list[str]:
         f"{place} holds a credential, and manifests are no place for one; let the machines have an identity "
         "that may read and write (an IAM role, a service account), or mount a Secret of yours"
         for place, content in written.items()
-        if without_secrets(content) != _as_written(content)
+        if without_secrets(content) != content
     ]
-
-
-def _as_written(content: Any) -> Any:
-    return list(content) if isinstance(content, tuple) else content

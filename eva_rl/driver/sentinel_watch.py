@@ -12,10 +12,7 @@ from eva_rl.config.reward import RewardSettings
 from eva_rl.driver.scores import BatchScores
 from eva_rl.rewards.reward import REWARD_PRESETS
 from eva_rl.rewards.sentinels import SENTINELS, Normal
-
-SMOOTHNESS = ("jerk", "acceleration")
-"""Terms that every motion costs something in. By limits alone a clean motion costs nothing: the reward is
-meant to be flat where clips are clean, and its leverage says nothing."""
+from eva_rl.rewards.terms import SMOOTHNESS_TERMS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +47,7 @@ class SentinelWatch:
         self._num_baseline_steps = settings.num_baseline_steps
         self._form = REWARD_PRESETS[settings.preset]
         weights = {**self._form.weights, **settings.term_weights}
-        self._pays_for_smoothness = any(weights.get(name, 0) > 0 for name in SMOOTHNESS)
+        self._pays_for_smoothness = any(weights.get(name, 0) > 0 for name in SMOOTHNESS_TERMS)
         self._first_steps: list[dict[str, Normal]] = []
         self._raised: set[str] = set()
         self._values: dict[str, float] = {}
@@ -61,6 +58,7 @@ class SentinelWatch:
         A sentinel whose observations were not made is silent. No alarm is raised in the first steps.
         """
         observed = _observations(scores)
+        # by limits alone the reward is meant to be flat where clips are clean: its leverage says nothing
         if "reward" in observed and self._pays_for_smoothness:
             observed["reward_leverage"] = self._form.leverage(observed["reward"])
         if len(self._first_steps) < self._num_baseline_steps:

@@ -119,3 +119,6 @@ REWARD_TERMS: Mapping[str, Term] = {
     ),
 }
 """Every term that a weight can name; a new row is tested by `tests/contracts` unasked."""
+
+SMOOTHNESS_TERMS = ("jerk", "acceleration")
+"""Every motion costs something in these; without them a reward is flat where motion is within the limits."""

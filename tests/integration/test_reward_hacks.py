@@ -96,10 +96,8 @@ def test_still_larger_steps_give_frames_that_two_readers_read_differently(proces
 
 @pytest.mark.parametrize("penalty_scale", [1e-4, 1e5])
 def test_a_reward_scale_far_from_the_penalties_is_told(process, penalty_scale):
-    wanted = {
-        "reward.preset": "limits-first",
-        "reward.penalty_scale": penalty_scale,
-    }  # everybody has a penalty
+    # a reward that counts smoothness: every motion has a penalty
+    wanted = {"reward.preset": "limits-first", "reward.penalty_scale": penalty_scale}
     settings = settings_with(wanted | {"algorithm.groups_per_step": 4})
     told = process.alarms.remote(settings, settings.reward.num_baseline_steps + 1)
     assert "saturated_reward" in ray.get(told)

@@ -10,7 +10,7 @@ from eva_rl.driver.doctor.check import Finding
 from eva_rl.driver.doctor.evidence import RewardEvidence
 from eva_rl.rewards.evidence import Evidence
 from eva_rl.rewards.reward import KinematicReward
-from eva_rl.rewards.terms import REWARD_TERMS
+from eva_rl.rewards.terms import REWARD_TERMS, SMOOTHNESS_TERMS
 
 JITTER_RAD = 0.02
 """Standard deviation of the jitter: less than half of what EVA's own test calls an accurate reading."""
@@ -18,7 +18,6 @@ EXCESS = 2.0
 """How many times over a limit the violating motion goes."""
 STRICTLY = 1e-6
 """Smallest change that counts, as a share of the reward's scale: above float32's rounding."""
-SMOOTHNESS_TERMS = ("jerk", "acceleration")
 LIMIT_TERMS = ("velocity_limit", "acceleration_limit", "position_limit")
 FLOOR_TERMS = ("motion_floor", "path_ratio")
 
