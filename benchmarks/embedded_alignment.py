@@ -63,33 +63,36 @@ def main(arguments: Sequence[str]) -> None:
 def run(settings: ComparisonRunSettings) -> Path:
     """Runs what the file of results does not hold yet; returns the file."""
     from benchmarks.curves import write_curves
-    from benchmarks.reporting import base_row, show_and_write, success_table
-    from benchmarks.resumption import key_of, rows_that_hold
+    from benchmarks.reporting import base_row, show_and_write, success_table, write_tables
+    from benchmarks.resumption import key_of, rows_that_hold, stored_rows
     from benchmarks.session import chosen_arms, open_comparison
 
     arms = arms_table()
     names = chosen_arms(arms, settings.comparison.arms)
     with open_comparison(settings, STAGES) as comparison:
         progress, settings = comparison.progress, comparison.settings
-        wanted = comparison.fingerprints({name: arms[name] for name in names})
-        held = rows_that_hold(comparison.file, wanted)
+        stored = stored_rows(comparison.file)
+        wanted = comparison.fingerprints(arms, seeds={row["seed"] for row in stored})
+        held = rows_that_hold(stored, wanted)
+        finished = {key_of(row) for row in held}
+        waiting = {(name, seed) for name in names for seed in settings.comparison.seeds} - finished
         yardstick = comparison.yardstick(_yardstick_scale(settings))
         with progress.stage(STAGES[0]) as stage:
             base, judged_base = comparison.evaluate_base(stage, reward=yardstick)
 
         def keep(results: Sequence["ArmResult"]) -> list[dict[str, Any]]:
             rows = comparison.rows_of(results, wanted, held=held, base=base, judged_base=judged_base)
-            found = {"settings": settings.model_dump(mode="json"), "base": base_row(base, judged_base)}
-            found["questions"] = {name: arms[name].question for name in names}
-            comparison.write(found | {"arms": rows})
+            found = {"settings": comparison.settings_as_data(), "base": base_row(base, judged_base)}
+            found["questions"] = {name: arms[name].question for name in {row["arm"]: None for row in rows}}
+            file = comparison.write(found | {"arms": rows})
+            write_tables(success_table(rows), file.with_suffix(".md"))
+            write_curves(file.with_suffix(".png"), rows)
             return rows
 
-        with progress.stage(STAGES[1], total=len(wanted) - len(held)) as stage:
-            finished = {key_of(row) for row in held}
+        with progress.stage(STAGES[1], total=len(waiting)) as stage:
             results = comparison.run_arms(arms, stage, reward=yardstick, on_result=keep, finished=finished)
         rows, file = keep(results), comparison.file
         show_and_write(success_table(rows), file.with_suffix(".md"), console=progress.console)
-        write_curves(file.with_suffix(".png"), rows)
         progress.console.print(f"Results: {file.resolve()}", soft_wrap=True)
     return file
 

@@ -119,7 +119,7 @@ def main(arguments: Sequence[str]) -> None:
                     stage.advance(note=f"{name}: {costs[-1].recovery_s:.1f} s")
         file = comparison.write(
             {
-                "settings": comparison.settings.model_dump(mode="json"),
+                "settings": comparison.settings_as_data(),
                 "costs": [asdict(cost) for cost in costs],
             }
         )

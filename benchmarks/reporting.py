@@ -137,7 +137,6 @@ def show_and_write(tables: Mapping[str, Cells], file: Path, *, console: Console)
         file: Markdown file.
         console: the terminal.
     """
-    lines: list[str] = []
     for title, (headings, cells) in tables.items():
         table = Table(title=title)
         for position, heading in enumerate(headings):
@@ -145,6 +144,18 @@ def show_and_write(tables: Mapping[str, Cells], file: Path, *, console: Console)
         for row in cells:
             table.add_row(*row)
         console.print(table)
+    write_tables(tables, file)
+
+
+def write_tables(tables: Mapping[str, Cells], file: Path) -> None:
+    """Writes tables as Markdown.
+
+    Args:
+        tables: headings and cells by title.
+        file: Markdown file.
+    """
+    lines: list[str] = []
+    for title, (headings, cells) in tables.items():
         lines += [f"{title}:", "", *_markdown_lines(headings, cells), ""]
     file.write_text("\n".join(lines))
 

@@ -42,16 +42,22 @@ def fingerprint(settings: AlignSettings, models: Models, *, cpu_seconds: float) 
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def rows_that_hold(file: Path, wanted: Mapping[tuple[str, int], str]) -> list[Row]:
-    """Reads the rows of an earlier run whose fingerprint is the one that is wanted now.
+def stored_rows(file: Path) -> list[Row]:
+    """Reads the rows of an earlier run.
 
     Args:
         file: of results; it need not exist.
+    """
+    return json.loads(file.read_text())["arms"] if file.is_file() else []
+
+
+def rows_that_hold(rows: Iterable[Row], wanted: Mapping[tuple[str, int], str]) -> list[Row]:
+    """The rows whose fingerprint is the one that is wanted now.
+
+    Args:
+        rows: of an earlier run.
         wanted: fingerprint per arm and seed.
     """
-    if not file.is_file():
-        return []
-    rows = json.loads(file.read_text())["arms"]
     return [row for row in rows if wanted.get(key_of(row)) == row.get("fingerprint", "none")]
 
 

@@ -131,7 +131,7 @@ def run(settings: ComparisonRunSettings) -> Path:
         rows = arm_rows(results, base=base, judged_base=judged_base)
         file = comparison.write(
             {
-                "settings": settings.model_dump(mode="json"),
+                "settings": comparison.settings_as_data(),
                 "penalty_scale": penalty_scale,
                 "rescored": rescored,
                 "num_executable": int(stored.is_executable.sum()),

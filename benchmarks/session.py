@@ -126,15 +126,22 @@ class Comparison:
             on_result(_in_order(found, names))
         return _in_order(found, names)
 
-    def fingerprints(self, arms: Mapping[str, Arm]) -> dict[tuple[str, int], str]:
-        """What decides the result of every arm and seed, in order of the table."""
+    def fingerprints(
+        self, arms: Mapping[str, Arm], seeds: Collection[int] = ()
+    ) -> dict[tuple[str, int], str]:
+        """What decides the result of every arm and seed, in order of the table.
+
+        Args:
+            arms: all there are: a file of results also keeps rows that are not asked for this time.
+            seeds: beside those of the settings.
+        """
         comparison = self.settings.comparison
         return {
             (name, seed): fingerprint(
                 arm.settings(self.settings, seed=seed), self.models, cpu_seconds=comparison.cpu_seconds
             )
             for name, arm in arms.items()
-            for seed in comparison.seeds
+            for seed in sorted({*comparison.seeds, *seeds})
         }
 
     def rows_of(
@@ -150,7 +157,7 @@ class Comparison:
 
         Args:
             results: of this run so far.
-            wanted: from `fingerprints`.
+            wanted: from `fingerprints`, of all arms.
             held: rows of the earlier run.
             base: outcomes of the base policy.
             judged_base: the same read by the judge.
@@ -169,6 +176,13 @@ class Comparison:
                 "idm": _from_here(self.models.idm),
             },
         )
+
+    def settings_as_data(self) -> dict[str, Any]:
+        """The settings for the file of results."""
+        values = self.settings.model_dump(mode="json")
+        if judge := values["reward"]["judge"]:
+            values["reward"]["judge"] = str(_from_here(judge))
+        return values
 
     def write(self, results: Mapping[str, Any]) -> Path:
         """Writes the results with command, seed, commit and hardware; returns the file."""

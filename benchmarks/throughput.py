@@ -79,7 +79,7 @@ def run(settings: ComparisonRunSettings) -> Path:
         rows = arm_rows(results, base=base, judged_base=judged_base)
         costs = cost_rows(results, arms, settings, plain=PLAIN)
         content: dict[str, Any] = {
-            "settings": settings.model_dump(mode="json"),
+            "settings": comparison.settings_as_data(),
             "costs": costs,
             "arms": rows,
             "questions": {name: arms[name].question for name in names},

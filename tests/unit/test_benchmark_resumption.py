@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks.arms import Arm, Models
-from benchmarks.resumption import fingerprint, in_order, rows_that_hold
+from benchmarks.resumption import fingerprint, in_order, rows_that_hold, stored_rows
 from eva_rl.config.align import AlignSettings
 from eva_rl.config.presets import merged
 
@@ -59,7 +59,7 @@ def test_other_weights_change_the_name(models, tmp_path):
 
 def test_rows_hold_while_their_name_is_the_one_that_is_wanted(tmp_path):
     file = tmp_path / "results.json"
-    assert rows_that_hold(file, {("direct", 0): "a"}) == []
+    assert stored_rows(file) == []
     rows = [
         {"arm": "direct", "seed": 0, "fingerprint": "a"},
         {"arm": "direct", "seed": 1, "fingerprint": "old"},
@@ -68,7 +68,7 @@ def test_rows_hold_while_their_name_is_the_one_that_is_wanted(tmp_path):
     ]
     file.write_text(json.dumps({"arms": rows}))
     wanted = {("direct", 0): "a", ("direct", 1): "b", ("direct", 2): "d"}
-    assert rows_that_hold(file, wanted) == [rows[0]]
+    assert rows_that_hold(stored_rows(file), wanted) == [rows[0]]
 
 
 def test_rows_come_in_order_of_the_table_and_then_of_the_seeds():
