@@ -29,12 +29,19 @@ PURPOSE = (
     "are not trained again."
 )
 STAGES = ("evaluate base", "train arms")
+# the base's clips cost 37 in EVA's terms (median), nearly all of it jerk, and path_ratio costs .018 at weight 1 (mean)
+PATH_IN_EVA_UNITS = {"motion_floor": 1000.0, "path_ratio": 1000.0}
+PATH = {"motion_floor": 20.0, "path_ratio": 20.0}  # where P0 is 1
 
 
 def arms_table() -> Mapping[str, "Arm"]:
     """Every arm by name; the first is what `make align` runs."""
     from benchmarks.arms import COMMON_ARMS, Arm
 
+    def default_with(question: str, **reward: Any) -> Arm:
+        return Arm(preset="embedded_direct", question=question, overrides={"reward": reward})
+
+    paper = {"preset": "eva-paper", "penalty_scale": "calibrated"}
     return {
         "direct backprop": Arm(preset="embedded_direct", question="the reward's own gradient: the default"),
         "Flow-GRPO": Arm(preset="embedded_classic", question="Flow-GRPO's structure, as published"),
@@ -42,6 +49,11 @@ def arms_table() -> Mapping[str, "Arm"]:
             preset="paper", question="one early stochastic step, forked from a shared prefix"
         ),
         **COMMON_ARMS,
+        "paper's reward": default_with("the default on EVA's reward alone: mostly jerk", **paper),
+        "paper's reward and path": default_with(
+            "what a floor and a length of the path bring to it", **paper, term_weights=PATH_IN_EVA_UNITS
+        ),
+        "limits and path": default_with("what they bring to the default's reward", term_weights=PATH),
     }
 
 
