@@ -29,7 +29,7 @@ PURPOSE = (
     "are not trained again."
 )
 STAGES = ("evaluate base", "train arms")
-# the base's clips cost 37 in EVA's terms (median), nearly all of it jerk, and path_ratio costs .018 at weight 1 (mean)
+# the base's clips cost 37 in EVA's terms (median), nearly all of it jerk; path_ratio of weight 1 costs .018
 PATH_IN_EVA_UNITS = {"motion_floor": 1000.0, "path_ratio": 1000.0}
 PATH = {"motion_floor": 20.0, "path_ratio": 20.0}  # where P0 is 1
 

@@ -11,21 +11,16 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.arms import ArmResult, Models
+from benchmarks.aligned_policy import REWARD_PRESET, open_aligned
+from benchmarks.arms import ArmResult
 from benchmarks.held_out_pass import evaluate_policy
 from benchmarks.reporting import arm_rows, base_row, show_and_write, success_table
 from eva_rl import pretrained
-from eva_rl.actors.policy import open_policy
 from eva_rl.actors.reward_setup import reward_of
-from eva_rl.config.evaluate import EvaluateSettings
 from eva_rl.driver.progress import RunProgress
 from eva_rl.driver.provenance import describe_run
-from eva_rl.driver.trained_policy import find_policy
 from eva_rl.rewards.reward import REWARD_PRESETS
-from eva_rl.simulators.table import tasks_of
-from eva_rl.world_model.adapter_io import read_adapter
 
-PRESET = "limits-only"
 STAGES = ("base", "aligned")
 
 
@@ -38,24 +33,16 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--first-scene-seed", type=int, default=5_000_000)
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)  # on a busy machine a second thread mostly waits
-    evaluation = {"num_conditions": given.num_conditions, "first_scene_seed": given.first_scene_seed}
-    settings = EvaluateSettings.model_validate(
-        {"adapter": {"directory": given.adapter}, "evaluation": evaluation, "reward": {"preset": PRESET}}
+    policy = open_aligned(
+        given.adapter, num_conditions=given.num_conditions, first_scene_seed=given.first_scene_seed
     )
-    policy = find_policy(settings)
-    assert policy is not None  # a directory was given
-    run = settings.as_run().model_copy(update={"adapter": policy.adapter})
-    run = run.model_copy(update={"robot": run.robot.model_copy(update={"tasks": tasks_of(run.robot)})})
-    models = Models(
-        world_model=str(pretrained.WORLD_MODEL), idm=str(pretrained.IDM), judge=str(pretrained.JUDGE)
-    )
-    reward, readers = reward_of(run, penalty_scale=REWARD_PRESETS[PRESET].p0), models.readers(run)
-    adapter = read_adapter(open_policy(run, models.world_model).transformer, policy.training_step)
+    run, readers = policy.settings, policy.models.readers(policy.settings)
+    reward = reward_of(run, penalty_scale=REWARD_PRESETS[REWARD_PRESET].p0)
     with RunProgress(STAGES) as progress:
         with progress.stage(STAGES[0]):
             base, judged_base = evaluate_policy(run, readers, reward=reward)
         with progress.stage(STAGES[1]):
-            outcomes, judged = evaluate_policy(run, readers, reward=reward, adapter=adapter)
+            outcomes, judged = evaluate_policy(run, readers, reward=reward, adapter=policy.adapter)
         result = ArmResult(
             name=str(given.adapter),
             seed=run.run.seed,

@@ -77,16 +77,16 @@ EMBEDDED: Mapping[str, Preset] = {
         learner=_OPTIMISER,
     ),
     "embedded_direct": Preset(
-        source=f"{_SOURCE}: the reward's own gradient through the last denoising step, codec and IDM",
+        source=f"{_SOURCE}: the reward's own gradient through the last two denoising steps, codec and IDM",
         sampling=SamplingSettings(**_NO_FORK),
         algorithm=AlgorithmSettings(
             groups_per_step=16,
             group_size=1,
             loss="direct",
-            backprop_steps=1,
+            backprop_steps=2,
             kl_form="velocity",
             kl_beta=1.0,
         ),
-        learner={"learning_rate": 2e-3, "warmup_steps": 5, "decay": "constant"},
+        learner={"learning_rate": 1e-3, "warmup_steps": 5, "decay": "constant"},
     ),
 }
