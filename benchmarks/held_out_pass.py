@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from eva_rl.config.align import AlignSettings
 from eva_rl.evaluation.closed_loop import execute_open_loop
-from eva_rl.evaluation.held_out import PreparedScene, held_out_scenes
+from eva_rl.evaluation.held_out import PreparedScene, planned_scenes
 from eva_rl.evaluation.judging import outcomes_of
 from eva_rl.evaluation.models import EvaluationModels
 from eva_rl.evaluation.rungs import POLICY_RUNG
@@ -35,7 +35,9 @@ def evaluate_policy(
     Returns:
         Outcomes by the training's model and by the judge; the latter empty without one.
     """
-    scenes = held_out_scenes(settings.robot.tasks, settings.evaluation)
+    scenes = planned_scenes(
+        settings.robot.tasks, settings.evaluation, video=settings.video, robot=settings.robot
+    )
     size = settings.evaluation.conditions_per_call
     found: list[list[Outcome]] = [[], []]
     for first in range(0, len(scenes), size):

@@ -20,7 +20,7 @@ from eva_rl import pretrained
 from eva_rl.config.align import AlignSettings
 from eva_rl.config.reward import RewardSettings
 from eva_rl.driver.provenance import describe_run
-from eva_rl.evaluation.held_out import PreparedScene, held_out_scenes
+from eva_rl.evaluation.held_out import PreparedScene, planned_scenes
 from eva_rl.evaluation.intervals import proportion
 from eva_rl.idm.accuracy import frame_accuracy, gripper_accuracy, joint_rmse
 from eva_rl.idm.kinds import AnyIdm, open_idm, read_generated
@@ -160,7 +160,7 @@ def _scenes(settings: AlignSettings, num_per_task: int) -> Iterator[PreparedScen
     evaluation = settings.evaluation.model_copy(
         update={"num_conditions": num_per_task * len(settings.robot.tasks)}
     )
-    for scene in held_out_scenes(settings.robot.tasks, evaluation):
+    for scene in planned_scenes(settings.robot.tasks, evaluation, video=settings.video, robot=settings.robot):
         yield PreparedScene(scene, video=settings.video, robot=settings.robot, instruction_split="seen")
 
 

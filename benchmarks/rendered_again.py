@@ -23,7 +23,7 @@ from eva_rl import pretrained
 from eva_rl.actors.scene_view import SceneView
 from eva_rl.driver.progress import RunProgress, StageProgress
 from eva_rl.driver.provenance import describe_run
-from eva_rl.evaluation.held_out import PreparedScene, held_out_scenes
+from eva_rl.evaluation.held_out import PreparedScene, planned_scenes
 from eva_rl.evaluation.intervals import mean, paired_difference
 from eva_rl.evaluation.models import EvaluationModels
 from eva_rl.records.adapter import AdapterWeights
@@ -79,7 +79,10 @@ def looks(
         stage: shows what is done.
     """
     settings = policy.settings
-    scenes, size = held_out_scenes(settings.robot.tasks, settings.evaluation), 25
+    scenes, size = (
+        planned_scenes(settings.robot.tasks, settings.evaluation, video=settings.video, robot=settings.robot),
+        25,
+    )
     rows: list[list[float]] = []
     for first in range(0, len(scenes), size):
         conditions = [

@@ -15,7 +15,7 @@ from eva_rl.actors.generator import Generator
 from eva_rl.actors.reward_setup import reward_of
 from eva_rl.config.align import AlignSettings
 from eva_rl.config.presets import merged
-from eva_rl.evaluation.held_out import PreparedScene, held_out_scenes
+from eva_rl.evaluation.held_out import PreparedScene, planned_scenes
 from eva_rl.idm.kinds import open_idm, read_generated
 from eva_rl.rewards.evidence import Evidence
 from eva_rl.rewards.motion import JointMotion
@@ -104,7 +104,9 @@ class StoredRollouts:
 
 def store_rollouts(settings: AlignSettings, models: Models, *, num_rollouts: int) -> StoredRollouts:
     """Samples rollouts of the base policy on held-out scenes, damages them, decodes and executes them."""
-    scenes = held_out_scenes(settings.robot.tasks, settings.evaluation)
+    scenes = planned_scenes(
+        settings.robot.tasks, settings.evaluation, video=settings.video, robot=settings.robot
+    )
     scenes = scenes[: max(1, num_rollouts // (ROLLOUTS_PER_SCENE * len(DAMAGES)))]
     prepared = [
         PreparedScene(

@@ -20,7 +20,7 @@ from eva_rl.driver.run_directory import RunDirectory
 from eva_rl.driver.trained_policy import TrainedPolicy, find_policy, load_policy
 from eva_rl.evaluation.best_of import BestOfRow, best_of_as_data, best_of_rows
 from eva_rl.evaluation.correlation import correlations_of_sets
-from eva_rl.evaluation.held_out import held_out_scenes, in_splits, recorded_scenes, split_recorded
+from eva_rl.evaluation.held_out import in_splits, planned_scenes, recorded_scenes, split_recorded
 from eva_rl.evaluation.ladder_tables import best_of_table, correlation_table, ladder_table
 from eva_rl.evaluation.parts import with_tasks, with_wordings
 from eva_rl.evaluation.quantities import summarise
@@ -159,7 +159,7 @@ def _find_scenes(
         return recorded_scenes(split_recorded(episodes, settings)[1], wanted)
     tasks = tasks_of(settings.robot)
     if simulator.find_seeds is None:
-        return held_out_scenes(tasks, wanted)
+        return planned_scenes(tasks, wanted, video=settings.video, robot=settings.robot)
     found = pool.search_scenes(tasks, wanted, stage)
     searches = {task: asdict(search) for task, search in found.searches.items()}
     (directory / "scenes.json").write_text(json.dumps(searches, indent=1) + "\n")

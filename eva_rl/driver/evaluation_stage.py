@@ -8,7 +8,7 @@ from eva_rl.config.align import AlignSettings
 from eva_rl.driver.evaluator_pool import EvaluatorPool
 from eva_rl.driver.progress import StageProgress
 from eva_rl.driver.run_directory import RunDirectory
-from eva_rl.evaluation.held_out import held_out_scenes, recorded_scenes, split_recorded
+from eva_rl.evaluation.held_out import planned_scenes, recorded_scenes, split_recorded
 from eva_rl.evaluation.quantities import summarise
 from eva_rl.evaluation.rungs import POLICY_RUNG, RUNGS
 from eva_rl.evaluation.store import Side, write_clips, write_outcomes, write_reports
@@ -90,6 +90,6 @@ def _scenes_of(
     if not simulator.executes:
         return recorded_scenes(split_recorded(episodes, settings)[1], settings.evaluation)
     if simulator.find_seeds is None:
-        return held_out_scenes(tasks, settings.evaluation)
+        return planned_scenes(tasks, settings.evaluation, video=settings.video, robot=settings.robot)
     known = tasks or tuple(sorted({episode.task for episode in episodes}))
     return pool.search_scenes(known, settings.evaluation).scenes

@@ -1,9 +1,9 @@
 """Which held-out scenes are evaluated, and how they become conditions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import zip_longest
+from itertools import islice, zip_longest
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -22,8 +22,19 @@ from eva_rl.records.evaluation import HeldOutScene
 from eva_rl.simulators.scene import InstructionSplit, Observation, Recording, Scene, SceneRequest
 from eva_rl.simulators.table import simulator_of
 
+MOST_SEEDS_TRIED = 3  # per wanted scene
 
-def held_out_scenes(tasks: Sequence[str], settings: EvaluationSettings) -> list[HeldOutScene]:
+
+class NoSceneError(ValueError):
+    """The simulator has too few scenes of a task that its expert can play."""
+
+
+def held_out_scenes(
+    tasks: Sequence[str],
+    settings: EvaluationSettings,
+    *,
+    counts: Callable[[str, int], bool] = lambda task, seed: True,
+) -> list[HeldOutScene]:
     """Lists the held-out scenes: tasks in turn, scene seeds upward from the first held-out one.
 
     Every beginning of the list is balanced over the tasks too, so fewer scenes are simply its first ones: the
@@ -32,14 +43,43 @@ def held_out_scenes(tasks: Sequence[str], settings: EvaluationSettings) -> list[
     Args:
         tasks: tasks of the run.
         settings: number of conditions and first seed.
+        counts: whether a task's seed makes a scene; others are passed over.
+
+    Raises:
+        NoSceneError: hardly a seed of a task does.
     """
-    return [
-        HeldOutScene(
-            task=tasks[position % len(tasks)],
-            scene_seed=settings.first_scene_seed + position // len(tasks),
-        )
-        for position in range(settings.num_conditions)
-    ]
+    wanted, first = -(-settings.num_conditions // len(tasks)), settings.first_scene_seed
+    seeds: dict[str, list[int]] = {}
+    for task in tasks:
+        tried = range(first, first + MOST_SEEDS_TRIED * wanted)
+        seeds[task] = list(islice((seed for seed in tried if counts(task, seed)), wanted))
+        if len(seeds[task]) < wanted:
+            raise NoSceneError(
+                f"{task}: the expert has a plan for {len(seeds[task])} of the {len(tried)} scenes from seed "
+                f"{first} on, {wanted} are wanted; give clips more time (video.num_frames)"
+            )
+    return scenes_of_seeds(seeds, num_conditions=settings.num_conditions)
+
+
+def planned_scenes(
+    tasks: Sequence[str], settings: EvaluationSettings, *, video: VideoSettings, robot: RobotSettings
+) -> list[HeldOutScene]:
+    """Lists the held-out scenes of a simulator whose seeds are not searched for.
+
+    A scene for which the expert has no plan, about one in four hundred, is passed over, as when demonstrations
+    are recorded: it could not be told from a plan what the world model should have imagined.
+
+    Raises:
+        NoSceneError: hardly a scene has one.
+    """
+    has_plan = simulator_of(robot).has_plan
+    if has_plan is None:
+        return held_out_scenes(tasks, settings)
+
+    def counts(task: str, seed: int) -> bool:
+        return has_plan(SceneRequest(task=task, seed=seed, video=video, robot=robot))
+
+    return held_out_scenes(tasks, settings, counts=counts)
 
 
 def scenes_of_seeds(seeds: Mapping[str, Sequence[int]], *, num_conditions: int) -> list[HeldOutScene]:

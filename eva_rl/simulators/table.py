@@ -27,6 +27,8 @@ class Simulator:
         tasks: names that exist; None where the data decides.
         find_seeds: searches upward from a seed for scenes that the expert solves; None where every seed
             counts.
+        has_plan: whether the expert has a plan for a scene, which a seed counts by where they are not searched
+            for; None where every seed counts.
         scenes_at_once: scenes that one process may hold open; None where it does not matter.
     """
 
@@ -37,6 +39,7 @@ class Simulator:
     problem: Callable[[RobotSettings], str | None]
     tasks: Callable[[RobotSettings], tuple[str, ...] | None]
     find_seeds: Callable[[SceneRequest, int], SeedSearch] | None = None
+    has_plan: Callable[[SceneRequest], bool] | None = None
     scenes_at_once: int | None = None
 
 
@@ -91,6 +94,16 @@ def _open_bimanual(request: SceneRequest) -> Scene:
     )
 
 
+def _has_bimanual_plan(request: SceneRequest) -> bool:
+    from eva_rl.simulators.bimanual.expert import PlanTooLongError, UnreachablePoseError
+
+    try:
+        _open_bimanual(request).expert_actions()
+    except (UnreachablePoseError, PlanTooLongError):
+        return False
+    return True
+
+
 def _mujoco_problem(robot: RobotSettings) -> str | None:
     if importlib.util.find_spec("mujoco") is not None:
         return None
@@ -137,6 +150,7 @@ _ROWS = (
         open=_open_bimanual,
         problem=_mujoco_problem,
         tasks=_bimanual_tasks,
+        has_plan=_has_bimanual_plan,
     ),
     Simulator(
         name="robotwin",

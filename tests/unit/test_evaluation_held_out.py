@@ -7,8 +7,10 @@ import pytest
 
 from eva_rl.config.evaluation import EvaluationSettings
 from eva_rl.config.video import RobotSettings, VideoSettings
-from eva_rl.evaluation.held_out import PreparedScene, held_out_scenes
+from eva_rl.evaluation.held_out import NoSceneError, PreparedScene, held_out_scenes, planned_scenes
 from eva_rl.records.evaluation import HeldOutScene
+from eva_rl.simulators.bimanual import BimanualScene
+from eva_rl.simulators.bimanual.expert import PlanTooLongError
 from tests.unit.synthetic_episodes import write_directory
 
 TASKS = ("click_bell", "grab_roller", "place_empty_cup")
@@ -39,6 +41,29 @@ def test_a_longer_list_begins_with_the_shorter_one():
 def test_scene_seeds_start_at_the_first_held_out_one():
     scenes = held_out_scenes(TASKS, EvaluationSettings(num_conditions=6, first_scene_seed=500))
     assert [scene.scene_seed for scene in scenes] == [500, 500, 500, 501, 501, 501]
+
+
+def test_seeds_that_do_not_count_are_passed_over_task_by_task():
+    scenes = held_out_scenes(
+        TASKS,
+        EvaluationSettings(num_conditions=6, first_scene_seed=500),
+        counts=lambda task, seed: (task, seed) != ("grab_roller", 500),
+    )
+    assert [scene.scene_seed for scene in scenes] == [500, 501, 500, 501, 502, 501]
+
+
+def test_a_scene_that_no_plan_fits_is_passed_over():
+    wanted = EvaluationSettings(num_conditions=2, first_scene_seed=6_000_011)
+    with pytest.raises(PlanTooLongError):
+        BimanualScene("place_empty_cup", 6_000_011, frame_rate_hz=5.0, num_frames=21).expert()
+    scenes = planned_scenes(["place_empty_cup"], wanted, video=VideoSettings(), robot=RobotSettings())
+    assert [scene.scene_seed for scene in scenes] == [6_000_012, 6_000_013]
+
+
+def test_tasks_that_no_clip_has_time_for_are_named():
+    wanted, short = EvaluationSettings(num_conditions=2), VideoSettings(num_frames=5)
+    with pytest.raises(NoSceneError, match=r"click_bell.*0 of the 6 scenes.*video\.num_frames"):
+        planned_scenes(["click_bell"], wanted, video=short, robot=RobotSettings())
 
 
 def test_a_scene_is_rebuilt_the_same():
