@@ -34,7 +34,7 @@ STAGES = ("evaluate base", "train arms")
 SMALL_BATCHES = {"algorithm": {"groups_per_step": 4}}
 # the base's clips cost 37 in EVA's terms (median), nearly all of it jerk; path_ratio of weight 1 costs .018
 PATH_IN_EVA_UNITS = {"motion_floor": 1000.0, "path_ratio": 1000.0}
-PATH = {"motion_floor": 20.0, "path_ratio": 20.0}  # where P0 is 1
+PATH = {"motion_floor": 4.0, "path_ratio": 4.0}  # where P0 is .2
 
 
 def arms_table() -> Mapping[str, "Arm"]:
@@ -47,7 +47,11 @@ def arms_table() -> Mapping[str, "Arm"]:
     paper = {"preset": "eva-paper", "penalty_scale": "calibrated"}
     return {
         "direct backprop": Arm(preset="embedded_direct", question="the reward's own gradient: the default"),
-        "Flow-GRPO": Arm(preset="embedded_classic", question="Flow-GRPO's structure, as published"),
+        "Flow-GRPO": Arm(
+            preset="embedded_classic",
+            question="Flow-GRPO's structure, as published",
+            overrides=SMALL_BATCHES,
+        ),
         "Flow-GRPO, shared prefix": Arm(
             preset="paper",
             question="one early stochastic step, forked from a shared prefix",

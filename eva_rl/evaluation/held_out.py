@@ -66,8 +66,8 @@ def planned_scenes(
 ) -> list[HeldOutScene]:
     """Lists the held-out scenes of a simulator whose seeds are not searched for.
 
-    A scene for which the expert has no plan, about one in four hundred, is passed over, as when demonstrations
-    are recorded: it could not be told from a plan what the world model should have imagined.
+    A scene for which the expert has no plan, about one in four hundred, is passed over as it is when
+    demonstrations are recorded: nobody could say what should have been imagined.
 
     Raises:
         NoSceneError: hardly a scene has one.

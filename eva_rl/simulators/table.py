@@ -27,8 +27,8 @@ class Simulator:
         tasks: names that exist; None where the data decides.
         find_seeds: searches upward from a seed for scenes that the expert solves; None where every seed
             counts.
-        has_plan: whether the expert has a plan for a scene, which a seed counts by where they are not searched
-            for; None where every seed counts.
+        has_plan: whether the expert has a plan for a scene; seeds without are passed over. None where seeds
+            are searched for or every one counts.
         scenes_at_once: scenes that one process may hold open; None where it does not matter.
     """
 
