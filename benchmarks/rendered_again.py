@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("adapter", type=Path, help="directory of an aligned policy's adapter")
     parser.add_argument("--result", type=Path, required=True)
     parser.add_argument("--num-conditions", type=int, default=400)
-    parser.add_argument("--first-scene-seed", type=int, default=6_000_000)
+    parser.add_argument("--first-scene-seed", type=int, default=7_000_000)
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)  # on a busy machine a second thread mostly waits
     policy = open_aligned(

@@ -10,9 +10,10 @@ from eva_rl.actors.conditioned_velocity import conditioned_velocity
 from eva_rl.actors.evidence import known_evidence
 from eva_rl.actors.reward_setup import reward_of
 from eva_rl.config.align import AlignSettings
-from eva_rl.idm.kinds import open_idm, read_generated
+from eva_rl.idm.kinds import open_idm, read_generated, read_softly
 from eva_rl.records.calibration import Calibration
 from eva_rl.records.rollout import KeptLatents, RolloutGroup
+from eva_rl.rewards.reward import KinematicReward
 from eva_rl.rl.direct import denoise_from, direct_loss
 from eva_rl.rl.group_loss import GroupLoss
 from eva_rl.rl.log_prob import free_mean
@@ -24,9 +25,10 @@ class DirectRule:
     """One pass: the rollouts' last denoising steps are walked again with gradient (DRaFT, arXiv 2309.17400).
 
     The learner holds codec and inverse dynamics model, both frozen; the gradient of a model that reads
-    latents passes no codec. Grippers are decided by a threshold, which has no gradient: only the arms' motion
-    is learned from. The reward that is climbed is the scorer's own, so watch a judge that is not: this is the
-    shortest way to pixels that fool one model.
+    latents passes no codec. The reward that is climbed is the scorer's own, so watch a judge that is not:
+    this is the shortest way to pixels that fool one model. Only grippers are another matter: a threshold
+    decides them and has no gradient, so with `algorithm.soft_gripper_weight` the learner looks at how
+    probably they are open.
 
     Args:
         settings: of the run.
@@ -41,11 +43,12 @@ class DirectRule:
         self._world_model = world_model
         self._idm = open_idm(idm_directory).to(world_model.device)
         self._idm.requires_grad_(False)
-        self._reward = reward_of(settings, penalty_scale=1.0)
+        self._reads = read_softly if settings.algorithm.soft_gripper_weight > 0 else read_generated
+        self._reward = self._reward_at(penalty_scale=1.0)
 
     def prepare(self, calibration: Calibration) -> None:
         """Sets P0 of the reward."""
-        self._reward = reward_of(self._settings, penalty_scale=calibration.penalty_scale)
+        self._reward = self._reward_at(penalty_scale=calibration.penalty_scale)
 
     def begin_batch(self, *, behaviour: Float[Tensor, " values"] | None) -> None:
         """Keeps nothing between batches."""
@@ -71,13 +74,18 @@ class DirectRule:
             return velocities[-1]
 
         clean = denoise_from(flow_velocity, kept, sigmas=groups[0].sigmas, free_frames=free_frames)
-        positions = read_generated(self._idm, clean, decode=self._world_model.decode).cpu()
+        positions = self._reads(self._idm, clean, decode=self._world_model.decode).cpu()
         distances = self._distances(groups, kept, velocities[0], network=network, free_frames=free_frames)
         sizes = _sizes(groups)
         return [
             self._loss(group, *of_group)
             for group, *of_group in zip(groups, positions.split(sizes), distances.split(sizes), strict=True)
         ]
+
+    def _reward_at(self, *, penalty_scale: float) -> KinematicReward:
+        reward = reward_of(self._settings, penalty_scale=penalty_scale)
+        weight = self._settings.algorithm.soft_gripper_weight
+        return reward.for_soft_grippers(weight) if weight > 0 else reward
 
     def _loss(self, group: RolloutGroup, positions: Tensor, distances: Tensor) -> GroupLoss:
         breakdown = self._reward(positions, evidence=known_evidence(group.condition.condition))

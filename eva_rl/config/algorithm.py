@@ -94,6 +94,13 @@ class AlgorithmSettings(Section):
     backprop_steps: int = Field(
         default=1, ge=1, description="Last denoising steps that carry the reward's gradient; for direct."
     )
+    soft_gripper_weight: float = Field(
+        default=0.0,
+        ge=0,
+        description="Weight of gripper_chatter in the learner's reward, on how probably a gripper is open "
+        "and in place of the grippers' limits: a threshold has no gradient. 0 learns from the arms alone; "
+        "for direct.",
+    )
 
     average_decay: float | None = Field(
         default=None,

@@ -84,6 +84,7 @@ EMBEDDED: Mapping[str, Preset] = {
             group_size=1,
             loss="direct",
             backprop_steps=2,
+            soft_gripper_weight=5.0,
             kl_form="velocity",
             kl_beta=1.0,
         ),

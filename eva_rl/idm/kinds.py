@@ -78,6 +78,17 @@ def read_generated(idm: AnyIdm, latents: Tensor, *, decode: Callable[[Tensor], T
     return idm.decode_positions(latents if idm.reads == "latents" else decode(latents))
 
 
+def read_softly(idm: AnyIdm, latents: Tensor, *, decode: Callable[[Tensor], Tensor]) -> Tensor:
+    """The same with grippers as how probably they are open, so that they too have a gradient.
+
+    Args:
+        idm: of any kind.
+        latents: [batch, channels, latent frames, height, width], normalised.
+        decode: latents -> frames in [-1, 1]; called only for a model that reads frames.
+    """
+    return idm.soft_positions(latents if idm.reads == "latents" else decode(latents))
+
+
 def read_recorded(idm: AnyIdm, frames: Tensor, *, encode: Callable[[Tensor], Tensor]) -> Tensor:
     """Executable positions of clips of which there are only frames.
 

@@ -102,6 +102,14 @@ class MaskedIdm(nn.Module):
         """
         return self.reader.decode_positions(frames * self.masks(frames))
 
+    def soft_positions(self, frames: Float[Tensor, "B T 3 H W"]) -> Float[Tensor, "B T D"]:
+        """Reads joints in rad and how probably each gripper is open; differentiable in both.
+
+        Args:
+            frames: [batch, frames, 3, height, width], in [-1, 1].
+        """
+        return self.reader.soft_positions(frames * self.masks(frames))
+
     def loss(
         self,
         frames: Float[Tensor, "B T 3 H W"],

@@ -12,7 +12,7 @@ from eva_rl.idm import store
 from eva_rl.idm.architecture import IdmArchitecture
 from eva_rl.idm.latent_architecture import LatentIdmArchitecture
 from eva_rl.idm.losses import idm_loss
-from eva_rl.idm.readout import decided, positions_and_logits, window_layers, with_window
+from eva_rl.idm.readout import decided, positions_and_logits, softened, window_layers, with_window
 
 Sizes = TypeVar("Sizes", IdmArchitecture, LatentIdmArchitecture)
 
@@ -95,6 +95,14 @@ class FeatureReader(nn.Module, ABC, Generic[Sizes]):
             inputs: as for `forward`.
         """
         return decided(self(inputs), gripper_dimensions=self.architecture.gripper_dimensions)
+
+    def soft_positions(self, inputs: Tensor) -> Float[Tensor, "B T D"]:
+        """Reads joints in rad and how probably each gripper is open; differentiable in both.
+
+        Args:
+            inputs: as for `forward`.
+        """
+        return softened(self(inputs), gripper_dimensions=self.architecture.gripper_dimensions)
 
     def loss(
         self, inputs: Tensor, actions: Float[Tensor, "B T D"], *, acceleration_weight: float = 0.0

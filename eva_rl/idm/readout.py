@@ -58,6 +58,14 @@ def decided(
     return torch.where(is_gripper, (predicted > 0).to(predicted.dtype), predicted)
 
 
+def softened(
+    predicted: Float[Tensor, "B T D"], *, gripper_dimensions: Sequence[int]
+) -> Float[Tensor, "B T D"]:
+    """Positions with a gradient everywhere: joints as they are, grippers as the probability of "open"."""
+    is_gripper = _gripper_mask(predicted, gripper_dimensions)
+    return torch.where(is_gripper, predicted.sigmoid(), predicted)
+
+
 def _gripper_mask(values: Tensor, gripper_dimensions: Sequence[int]) -> Bool[Tensor, " D"]:
     indices = torch.arange(values.shape[-1], device=values.device)
     return torch.isin(indices, torch.tensor(gripper_dimensions, dtype=torch.long, device=values.device))

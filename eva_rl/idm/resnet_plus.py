@@ -132,6 +132,17 @@ class ResNetPlusModel(nn.Module):
         positions[..., grippers] = openings.clamp(0, 1)
         return positions
 
+    def soft_positions(self, frames: Float[Tensor, "B T 3 H W"]) -> Float[Tensor, "B T D"]:
+        """Reads joints in rad and grippers as they are regressed, without hysteresis: differentiable in both.
+
+        Args:
+            frames: [batch, frames, 3, height, width], RGB in [-1, 1].
+        """
+        positions = self(frames).clone()
+        grippers = list(self.architecture.gripper_dimensions)
+        positions[..., grippers] = positions[..., grippers].clamp(0, 1)
+        return positions
+
     def loss(
         self,
         frames: Float[Tensor, "B T 3 H W"],

@@ -1,12 +1,15 @@
 """What a robot can do, as tensors for the reward terms."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from eva_rl.embodiments import Embodiment
+
+NO_LIMIT = 1e6
+"""Beyond what positions of 0..1 can do at any frame rate; finite, so that no gradient becomes NaN."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,4 +63,12 @@ class KinematicLimits:
             acceleration=torch.where(is_gripper, acceleration, acceleration_scale * acceleration),
             is_gripper=is_gripper,
             arm_of_dimension=torch.tensor(embodiment.arm_of_dimension),
+        )
+
+    def with_free_grippers(self) -> "KinematicLimits":
+        """The same limits, but grippers may move as fast as they like."""
+        return replace(
+            self,
+            velocity=self.velocity.masked_fill(self.is_gripper, NO_LIMIT),
+            acceleration=self.acceleration.masked_fill(self.is_gripper, NO_LIMIT),
         )

@@ -76,6 +76,18 @@ class KinematicReward:
             self, form=replace(self.form, weights={**self.form.weights, **dict.fromkeys(terms, 0.0)})
         )
 
+    def for_soft_grippers(self, weight: float) -> "KinematicReward":
+        """The same reward for grippers that are probabilities: chatter costs in place of their limits.
+
+        A gripper's limit knows clear jumps only, and one costs so much more than P0 that no gradient is left.
+        `gripper_chatter` costs little by little, from the first doubt on.
+
+        Args:
+            weight: of `gripper_chatter`.
+        """
+        form = replace(self.form, weights={**self.form.weights, "gripper_chatter": weight})
+        return replace(self, form=form, limits=self.limits.with_free_grippers())
+
     def __call__(
         self,
         positions: Float[Tensor, "members frames dimensions"],

@@ -9,6 +9,7 @@ from eva_rl.idm.architecture import IdmArchitecture
 from eva_rl.idm.kinds import IDM_KINDS, AnyIdm, open_idm, read_generated, read_recorded
 from eva_rl.idm.latent_architecture import LatentIdmArchitecture
 from eva_rl.idm.masked_architecture import MaskedIdmArchitecture
+from eva_rl.idm.resnet_plus import ResNetPlusModel
 from eva_rl.idm.resnet_plus_architecture import ResNetPlusArchitecture
 
 HEIGHT, WIDTH, GRIPPER = 16, 24, 2
@@ -141,3 +142,24 @@ def test_only_a_model_that_reads_frames_has_latents_decoded_and_recorded_clips_s
         assert not converted
         assert torch.equal(read_recorded(model, other, encode=convert), expected)
     assert converted == [other]
+
+
+def test_soft_positions_are_the_executable_ones_but_for_the_grippers(model, clips):
+    # openings that are regressed come to lie within 0..1, outside of which they are cut off
+    model.set_normalization(mean=torch.tensor([1.0, 2.0, 0.5]), std=torch.tensor([3.0, 0.5, 0.1]))
+    clips.requires_grad_(True)
+    soft, decided = model.soft_positions(clips), model.decode_positions(clips)
+    joints = [dimension for dimension in range(soft.shape[-1]) if dimension != GRIPPER]
+    assert torch.equal(soft[..., joints], decided[..., joints])
+    grippers = soft[..., GRIPPER]
+    assert ((grippers >= 0) & (grippers <= 1)).all()
+    (pull,) = torch.autograd.grad(grippers.sum(), clips)
+    assert pull.abs().max() > 0
+
+
+@torch.no_grad()
+def test_a_gripper_that_is_probably_open_is_read_as_open(model, clips):
+    if isinstance(model, ResNetPlusModel):
+        pytest.skip("regresses openings, and decides by hysteresis over time")
+    decided = model.decode_positions(clips)[..., GRIPPER]
+    assert torch.equal(decided, (model.soft_positions(clips)[..., GRIPPER] > 0.5).to(decided))

@@ -18,6 +18,7 @@ SETTINGS = {
     "sampling__shares_prefix": False,
     "sampling__antithetic": False,
 }
+NOTHING = {"jerk": 0.0, "acceleration": 0.0, "velocity_limit": 0.0, "acceleration_limit": 0.0}
 UNUSED = torch.zeros(2, 4)  # advantages
 
 
@@ -60,6 +61,24 @@ def test_groups_in_one_pass_lose_what_each_loses_alone_and_pull_the_same_way(lea
     assert together[0].kl > 0
     torch.testing.assert_close(gradient, expected)
     assert any(part.abs().max() > 0 for part in gradient)
+
+
+def test_grippers_have_a_gradient_only_where_the_learner_reads_them_softly(tiny_models, groups):
+    """With a reward of the grippers' limits alone, which a threshold decides, nothing else could pull."""
+    pulls = {}
+    for weight in (0.0, 5.0):
+        words = {**SETTINGS, "algorithm__soft_gripper_weight": weight, "algorithm__kl_beta": 0.0}
+        settings = tiny_settings(**words, reward__term_weights=NOTHING | {"gripper_chatter": 5.0})
+        world_model = open_policy(settings, tiny_models.world_model)
+        rule = learning_rule(settings, world_model, idm_directory=tiny_models.idm)
+        rule.prepare(Calibration(penalty_scale=1.0))
+        network = world_model.transformer
+        loss = sum(one.loss for one in rule.losses(groups, UNUSED, pass_index=0, network=network))
+        pulls[weight] = (
+            torch.autograd.grad(loss, trained(network), allow_unused=True) if loss.requires_grad else ()
+        )
+    assert not any(part is not None and part.abs().max() > 0 for part in pulls[0.0])
+    assert any(part is not None and part.abs().max() > 0 for part in pulls[5.0])
 
 
 def test_rollouts_without_a_kept_state_are_refused_by_name(learner, groups):

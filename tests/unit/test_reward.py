@@ -221,3 +221,24 @@ def test_limits_first_warns_before_the_limit_is_passed(share, paper, limits_firs
     for name, costs in (("eva-paper", paper), ("limits-first", limits_first)):
         cost = reward_of(replace(REWARD_PRESETS[name], velocity_scale=10.0))(positions)
         assert bool(cost.terms["acceleration_limit"].item() > 0) is costs
+
+
+def test_a_doubtful_gripper_costs_little_by_little_and_never_by_a_limit():
+    reward = reward_of(REWARD_PRESETS["limits-only"]).for_soft_grippers(5.0)
+    openness = torch.tensor([1.0, 0.9, 0.6, 0.4, 0.0], dtype=torch.float64)
+    positions = static(members=5) + 1.0 * (torch.arange(14) == GRIPPERS[0])
+    positions[:, 20, GRIPPERS[0]] = openness
+    penalties = reward(positions).penalties
+    assert penalties[0] == 0
+    assert (penalties.diff() > 0).all()
+    assert penalties[-1] < 1 < reward_of(REWARD_PRESETS["limits-only"])(positions).penalties[-1]
+
+
+def test_soft_grippers_leave_the_arms_limits_as_they_are():
+    form = REWARD_PRESETS["limits-only"]
+    positions = jump(joints=[2], size=1.0)
+    expected = reward_of(form)(positions)
+    assert expected.penalties.max() > 0
+    torch.testing.assert_close(
+        reward_of(form).for_soft_grippers(5.0)(positions).penalties, expected.penalties
+    )
