@@ -1,6 +1,6 @@
 """Adapters against the base policy on held-out scenes, each clip read by both inverse dynamics models.
 
-python -m benchmarks.judged_evaluation runs/mine/adapter runs/other/adapter --result benchmarks/results/judged.json
+python -m benchmarks.judged_evaluation runs/mine/adapter runs/other/adapter --result judged.json
 """
 
 import argparse
