@@ -16,6 +16,7 @@ from benchmarks.aligned_policy import REWARD_PRESET, open_aligned
 from benchmarks.arms import ArmResult
 from benchmarks.held_out_pass import evaluate_policy
 from benchmarks.reporting import arm_rows, base_row, show_and_write, success_table
+from benchmarks.session import from_here
 from eva_rl import pretrained
 from eva_rl.actors.reward_setup import reward_of
 from eva_rl.driver.progress import RunProgress
@@ -66,7 +67,10 @@ def main(arguments: Sequence[str]) -> None:
         rows = arm_rows(results, base=base, judged_base=judged_base)
         facts = describe_run(
             seed=run.run.seed,
-            model_directories={"world_model": pretrained.WORLD_MODEL, "idm": pretrained.IDM},
+            model_directories={
+                "world_model": from_here(pretrained.WORLD_MODEL),
+                "idm": from_here(pretrained.IDM),
+            },
         )
         found = {"provenance": facts, "first_scene_seed": given.first_scene_seed}
         found |= {"base": base_row(base, judged_base), "aligned": rows}

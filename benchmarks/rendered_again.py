@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float
 
 from benchmarks.aligned_policy import AlignedPolicy, open_aligned
+from benchmarks.session import from_here
 from eva_rl import pretrained
 from eva_rl.actors.scene_view import SceneView
 from eva_rl.driver.progress import RunProgress, StageProgress
@@ -60,7 +61,10 @@ def main(arguments: Sequence[str]) -> None:
         }
         facts = describe_run(
             seed=policy.settings.run.seed,
-            model_directories={"world_model": pretrained.WORLD_MODEL, "idm": pretrained.IDM},
+            model_directories={
+                "world_model": from_here(pretrained.WORLD_MODEL),
+                "idm": from_here(pretrained.IDM),
+            },
         )
         given.result.write_text(json.dumps({"provenance": facts, **found}, indent=1) + "\n")
         for name, row in found.items():

@@ -172,8 +172,8 @@ class Comparison:
         return describe_run(
             seed=self.settings.run.seed,
             model_directories={
-                "world_model": _from_here(self.models.world_model),
-                "idm": _from_here(self.models.idm),
+                "world_model": from_here(self.models.world_model),
+                "idm": from_here(self.models.idm),
             },
         )
 
@@ -181,7 +181,7 @@ class Comparison:
         """The settings for the file of results."""
         values = self.settings.model_dump(mode="json")
         if judge := values["reward"]["judge"]:
-            values["reward"]["judge"] = str(_from_here(judge))
+            values["reward"]["judge"] = str(from_here(judge))
         return values
 
     def write(self, results: Mapping[str, Any]) -> Path:
@@ -197,7 +197,7 @@ def _in_order(found: Mapping[tuple[str, int], ArmResult], names: Sequence[str]) 
     return [found[key] for key in sorted(found, key=lambda key: (names.index(key[0]), key[1]))]
 
 
-def _from_here(directory: str) -> Path:
+def from_here(directory: str | Path) -> Path:
     """Relative where it lies below the current directory: results travel, absolute paths do not."""
     path = Path(directory)
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
