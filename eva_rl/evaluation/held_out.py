@@ -50,7 +50,7 @@ def held_out_scenes(
     """
     wanted, first = -(-settings.num_conditions // len(tasks)), settings.first_scene_seed
     seeds: dict[str, list[int]] = {}
-    for task in tasks:
+    for task in tasks[: settings.num_conditions]:
         tried = range(first, first + MOST_SEEDS_TRIED * wanted)
         seeds[task] = list(islice((seed for seed in tried if counts(task, seed)), wanted))
         if len(seeds[task]) < wanted:

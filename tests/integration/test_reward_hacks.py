@@ -23,6 +23,9 @@ NUM_STEPS = 8
 RECKLESS = {
     "learner.warmup_steps": 1,
     "algorithm.kl_beta": 0,
+    "algorithm.backprop_steps": 1,
+    "algorithm.soft_gripper_weight": 0,
+    "reward.penalty_scale": 1,
     "learner.learning_rate": 1e-2,
     "reward.term_weights.jerk": 1,
     "reward.term_weights.velocity_limit": 0,
