@@ -10,7 +10,7 @@ from eva_rl.actors.conditioned_velocity import conditioned_velocity
 from eva_rl.actors.evidence import known_evidence
 from eva_rl.actors.reward_setup import reward_of
 from eva_rl.config.align import AlignSettings
-from eva_rl.idm.kinds import open_idm, read_generated, read_softly
+from eva_rl.idm.kinds import open_idm, read_generated
 from eva_rl.records.calibration import Calibration
 from eva_rl.records.rollout import KeptLatents, RolloutGroup
 from eva_rl.rewards.reward import KinematicReward
@@ -43,7 +43,6 @@ class DirectRule:
         self._world_model = world_model
         self._idm = open_idm(idm_directory).to(world_model.device)
         self._idm.requires_grad_(False)
-        self._reads = read_softly if settings.algorithm.soft_gripper_weight > 0 else read_generated
         self._reward = self._reward_at(penalty_scale=1.0)
 
     def prepare(self, calibration: Calibration) -> None:
@@ -74,7 +73,12 @@ class DirectRule:
             return velocities[-1]
 
         clean = denoise_from(flow_velocity, kept, sigmas=groups[0].sigmas, free_frames=free_frames)
-        positions = self._reads(self._idm, clean, decode=self._world_model.decode).cpu()
+        positions = read_generated(
+            self._idm,
+            clean,
+            decode=self._world_model.decode,
+            softly=self._settings.algorithm.soft_gripper_weight > 0,
+        ).cpu()
         distances = self._distances(groups, kept, velocities[0], network=network, free_frames=free_frames)
         sizes = _sizes(groups)
         return [

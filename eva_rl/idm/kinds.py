@@ -67,26 +67,22 @@ def check_codec(idm: AnyIdm, find_codec: Callable[[], str]) -> None:
         idm.architecture.check_codec(find_codec())
 
 
-def read_generated(idm: AnyIdm, latents: Tensor, *, decode: Callable[[Tensor], Tensor]) -> Tensor:
+def read_generated(
+    idm: AnyIdm, latents: Tensor, *, decode: Callable[[Tensor], Tensor], softly: bool = False
+) -> Tensor:
     """Executable positions of clips that were generated, so that both latents and frames can be had.
 
     Args:
         idm: of any kind.
         latents: [batch, channels, latent frames, height, width], normalised.
         decode: latents -> frames in [-1, 1]; called only for a model that reads frames.
+        softly: grippers as how probably they are open, so that they too have a gradient.
+
+    Returns:
+        [batch, frames, dimensions], rad (grippers 0 or 1; 0..1 if read softly).
     """
-    return idm.decode_positions(latents if idm.reads == "latents" else decode(latents))
-
-
-def read_softly(idm: AnyIdm, latents: Tensor, *, decode: Callable[[Tensor], Tensor]) -> Tensor:
-    """The same with grippers as how probably they are open, so that they too have a gradient.
-
-    Args:
-        idm: of any kind.
-        latents: [batch, channels, latent frames, height, width], normalised.
-        decode: latents -> frames in [-1, 1]; called only for a model that reads frames.
-    """
-    return idm.soft_positions(latents if idm.reads == "latents" else decode(latents))
+    read = idm.soft_positions if softly else idm.decode_positions
+    return read(latents if idm.reads == "latents" else decode(latents))
 
 
 def read_recorded(idm: AnyIdm, frames: Tensor, *, encode: Callable[[Tensor], Tensor]) -> Tensor:
