@@ -1,6 +1,6 @@
 """One held-out scene as a picture: the expert, imagined before and after, and the accelerations read from it.
 
-python benchmarks/strip.py runs/ea/adapters/direct-backprop-0 docs/strip.png \
+python -m benchmarks.strip runs/ea/adapters/direct-backprop-0 docs/strip.png \
     --task click_bell --scene-seed 4000003
 """
 
@@ -12,15 +12,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from eva_rl import pretrained
-from eva_rl.actors.policy import open_policy
+from benchmarks.aligned_policy import open_aligned
 from eva_rl.actors.reward_setup import reward_of
-from eva_rl.config.evaluate import EvaluateSettings
-from eva_rl.driver.trained_policy import find_policy
 from eva_rl.embodiments import EMBODIMENTS
 from eva_rl.evaluation.evaluator import Evaluator
 from eva_rl.records.evaluation import Clip, HeldOutScene
-from eva_rl.world_model.adapter_io import read_adapter
 
 ROWS = {"expert": "#555555", "before": "#c8641e", "after": "#1f5fa8"}
 NUM_COLUMNS = 6
@@ -34,18 +30,17 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--task", default="click_bell")
     parser.add_argument("--scene-seed", type=int, default=4_000_000)
     given = parser.parse_args(arguments)
-    settings = EvaluateSettings.model_validate({"adapter": {"directory": given.adapter}})
-    policy = find_policy(settings)
-    assert policy is not None  # a directory was given
-    run = settings.as_run().model_copy(update={"adapter": policy.adapter})
+    policy = open_aligned(given.adapter, num_conditions=1, first_scene_seed=given.scene_seed)
     evaluator = Evaluator(
-        run, pretrained.WORLD_MODEL, idm_directory=pretrained.IDM, reward=reward_of(run, penalty_scale=1.0)
+        policy.settings,
+        policy.models.world_model,
+        idm_directory=policy.models.idm,
+        reward=reward_of(policy.settings, penalty_scale=1.0),
     )
     scenes = [HeldOutScene(task=given.task, scene_seed=given.scene_seed)]
-    adapter = read_adapter(open_policy(run, str(pretrained.WORLD_MODEL)).transformer, policy.training_step)
     (before,) = evaluator.clips_for_report(scenes)
-    (after,) = evaluator.clips_for_report(scenes, adapter=adapter)
-    draw(before, after, given.picture, frame_rate_hz=run.video.frame_rate_hz)
+    (after,) = evaluator.clips_for_report(scenes, adapter=policy.adapter)
+    draw(before, after, given.picture, frame_rate_hz=policy.settings.video.frame_rate_hz)
 
 
 def draw(before: Clip, after: Clip, file: Path, *, frame_rate_hz: float) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from eva_rl.actors.rollout_clips import RolloutClips
 from eva_rl.actors.scene_view import SceneView
+from eva_rl.embodiments import EMBODIMENTS
 from eva_rl.records.condition import Condition
 from eva_rl.rewards.evidence import Evidence
 
@@ -22,11 +23,12 @@ class EvidenceUnavailableError(RuntimeError):
 
 def known_evidence(condition: Condition) -> Evidence:
     """What the condition itself says about an honest motion."""
-    path = condition.demonstrated_path_rad
-    return Evidence(
-        start_joints=torch.tensor(condition.start_joints)[None],  # a copy: Ray's arrays are read-only
-        path_length=None if path is None else torch.tensor([path]),
-    )
+    known = Evidence(start_joints=torch.tensor(condition.start_joints)[None])  # a copy: Ray's are read-only
+    if condition.demonstrated_actions is None:
+        return known
+    shown = torch.tensor(condition.demonstrated_actions)[None]
+    arms = shown[..., list(EMBODIMENTS[condition.embodiment].arm_indices)]
+    return replace(known, demonstration=shown, path_length=arms.diff(dim=1).abs().sum(dim=(1, 2)))
 
 
 def scene_evidence(

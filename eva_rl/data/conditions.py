@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eva_rl.data.windows import EpisodeWindow
-from eva_rl.embodiments import EMBODIMENTS
 from eva_rl.records.condition import Condition
 
 
@@ -84,13 +83,8 @@ def _condition(window: EpisodeWindow, *, seed: int, unseen_instruction_share: fl
         num_frames=len(window.frames),
         frame_rate_hz=window.frame_rate_hz,
         embodiment=window.embodiment,
-        demonstrated_path_rad=_path_rad(window),
+        demonstrated_actions=window.actions,
     )
-
-
-def _path_rad(window: EpisodeWindow) -> float:
-    arms = list(EMBODIMENTS[window.embodiment].arm_indices)
-    return float(np.abs(np.diff(window.actions[:, arms], axis=0)).sum())
 
 
 def _random_of(window_id: str, *, seed: int) -> np.random.Generator:

@@ -23,7 +23,8 @@ class Condition:
         first_frame: [height, width, 3], RGB, 0..255.
         start_joints: [dimensions], drive targets at the first frame (rad; grippers 0..1).
         scene_seed: rebuilds the scene in its simulator for execution; None where there is none.
-        demonstrated_path_rad: distance that all arm joints travel together in the demonstration, if known.
+        demonstrated_actions: [num_frames, dimensions], drive targets of the recorded clip that begins here
+            (rad; grippers 0..1); None where there is none.
         history: [frames, height, width, 3], all given frames where there are several; begins with
             `first_frame`.
     """
@@ -37,7 +38,7 @@ class Condition:
     num_frames: int
     frame_rate_hz: float
     embodiment: str
-    demonstrated_path_rad: float | None = None
+    demonstrated_actions: NDArray[np.float32] | None = None
     history: NDArray[np.uint8] | None = None
 
 

@@ -21,6 +21,7 @@ class Evidence:
         start_joints: pose that the first frame shows, rad (grippers 0..1); None if no term asks for it, as
             everywhere below.
         path_length: distance that all arm joints of a demonstration travel together, rad.
+        demonstration: positions of a demonstration of the same scene, frame by frame, rad (grippers 0..1).
         arm_clearance_m: smallest distance of each arm to itself and to the other arm along the decoded
             motion, m; negative where they would overlap. A last axis of 1 speaks for all arms.
         cycle_error: mean squared difference between the generated frames and the decoded motion rendered
@@ -30,6 +31,7 @@ class Evidence:
 
     start_joints: Float[Tensor, "members_or_1 dimensions"] | None = None
     path_length: Float[Tensor, " members_or_1"] | None = None
+    demonstration: Float[Tensor, "members_or_1 frames dimensions"] | None = None
     arm_clearance_m: Float[Tensor, "members frames arms_or_1"] | None = None
     cycle_error: Float[Tensor, "members frames"] | None = None
     progress: Float[Tensor, " members"] | None = None

@@ -65,6 +65,17 @@ def motion_floor(
     return even_map((1 - share / FLOOR_FRACTION).relu()[:, None] ** 2, motion)
 
 
+def demonstrated_motion(
+    motion: JointMotion, limits: KinematicLimits, *, evidence: Evidence
+) -> Float[Tensor, "members frames dimensions"]:
+    """Squared distance from where a demonstration of this scene is at the same time, rad^2.
+
+    It names one way to the goal and its timing, so it also costs where the policy has found another.
+    """
+    shown = evidence.required("demonstration", by="demonstrated_motion")
+    return weighted_mean_map((motion.positions - shown) ** 2, limits, motion=motion)
+
+
 def path_ratio(
     motion: JointMotion, limits: KinematicLimits, *, evidence: Evidence
 ) -> Float[Tensor, "members frames dimensions"]:

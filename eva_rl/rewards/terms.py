@@ -17,6 +17,7 @@ from torch import Tensor
 from eva_rl.rewards.evidence import Evidence
 from eva_rl.rewards.honesty_terms import (
     CHATTER_S,
+    demonstrated_motion,
     gripper_chatter,
     motion_floor,
     path_ratio,
@@ -101,6 +102,12 @@ REWARD_TERMS: Mapping[str, Term] = {
     ),
     "path_ratio": Term(
         cost=path_ratio, reach_frames=None, needs=("path_length",), source=_OWN + "as far as demonstrated"
+    ),
+    "demonstrated_motion": Term(
+        cost=demonstrated_motion,
+        reach_frames=0,
+        needs=("demonstration",),
+        source=_OWN + "the goal, and the way there, of a demonstration",
     ),
     "collision_margin": Term(
         cost=collision_margin,

@@ -18,6 +18,8 @@ DIMENSIONS, FRAMES, FRAME_RATE_HZ = 14, 17, 5.0
 PAPER_TERMS = ("jerk", "acceleration", "velocity_limit", "acceleration_limit")
 # They are there to make standing still cost something.
 LAZINESS_TERMS = ("motion_floor", "path_ratio")
+# A demonstration moves.
+IMITATION_TERMS = ("demonstrated_motion",)
 SCENE_TERMS = ("collision_margin", "cycle_consistency", "task_progress")
 every_term = pytest.mark.parametrize("term", REWARD_TERMS)
 
@@ -46,6 +48,7 @@ def flawless(members=1, frames=FRAMES, path_length=None):
     return Evidence(
         start_joints=uniform_motion()[:, 0],
         path_length=path_of(uniform_motion()) if path_length is None else path_length,
+        demonstration=uniform_motion(frames),
         arm_clearance_m=torch.full((members, frames, 2), 0.3, dtype=torch.float64),
         cycle_error=torch.zeros(members, frames, dtype=torch.float64),
         progress=torch.ones(members, dtype=torch.float64),
@@ -62,6 +65,7 @@ def spoiled(members, seed=0):
     return Evidence(
         start_joints=uniform_motion()[:, 0],
         path_length=path_of(uniform_motion()),
+        demonstration=uniform_motion(),
         arm_clearance_m=0.04 * uniform(members, FRAMES, 2) - 0.02,
         cycle_error=uniform(members, FRAMES),
         progress=uniform(members),
@@ -169,7 +173,7 @@ def test_the_precision_of_the_positions_is_kept(term):
     assert cost(term, wild_motion(2)).dtype == torch.float64
 
 
-@pytest.mark.parametrize("term", sorted(set(REWARD_TERMS) - set(LAZINESS_TERMS)))
+@pytest.mark.parametrize("term", sorted(set(REWARD_TERMS) - set(LAZINESS_TERMS + IMITATION_TERMS)))
 def test_a_robot_at_rest_costs_nothing_unless_the_term_is_about_laziness(term):
     assert cost(term, at_rest()).item() == 0
 
@@ -226,6 +230,7 @@ def test_the_frame_rate_does_not_matter_for_the_same_motion_in_seconds(term):
         evidence = Evidence(
             start_joints=middle_pose()[None],
             path_length=torch.tensor([400.0], dtype=torch.float64),
+            demonstration=middle_pose() + torch.sin(time)[None],
             arm_clearance_m=(0.015 + 0.01 * torch.cos(time))[None],
             cycle_error=(0.2 + 0.1 * torch.sin(time)).T,
             progress=torch.tensor([0.3], dtype=torch.float64),
@@ -244,6 +249,16 @@ def test_the_motion_floor_costs_one_at_rest_and_nothing_from_half_the_expected_p
     assert costs == pytest.approx([1, 0.25, 0, 0, 0])
     costs = [cost("path_ratio", start + share * motion).item() for share in (0, 0.5, 1, 2)]
     assert costs == pytest.approx([1, 0.25, 0, 1])
+
+
+def test_a_demonstration_is_missed_by_the_mean_square_of_the_arms_distance():
+    shown = uniform_motion()
+    aside = shown + torch.where(LIMITS.is_gripper, 0.0, 0.3)
+    weight_of_arms = 12 / (12 + 2 * 0.2)
+    assert cost("demonstrated_motion", aside).item() == pytest.approx(0.09 * weight_of_arms)
+    late = shown.roll(1, dims=1)
+    late[:, 0] = shown[:, 0]
+    assert 0 < cost("demonstrated_motion", late) < cost("demonstrated_motion", at_rest())
 
 
 @every_term

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import ray
 
@@ -42,7 +41,6 @@ def settings_with(changes):
 def condition(task, seed):
     scene = BimanualScene(task, seed)
     actions = scene.expert().actions
-    arms = [*range(6), *range(7, 13)]
     return Condition(
         condition_id=f"{task}/{seed}",
         task=task,
@@ -53,7 +51,7 @@ def condition(task, seed):
         num_frames=len(actions),
         frame_rate_hz=5.0,
         embodiment="bimanual",
-        demonstrated_path_rad=float(np.abs(np.diff(actions[:, arms], axis=0)).sum()),
+        demonstrated_actions=actions,
     )
 
 

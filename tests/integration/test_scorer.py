@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -22,7 +23,8 @@ from tests.tiny import save_tiny_latent_idm, tiny_settings
 @pytest.fixture(scope="module")
 def group(tiny_models, tiny_conditions):
     encoded = tiny_conditions[0]
-    encoded = replace(encoded, condition=replace(encoded.condition, demonstrated_path_rad=1e6))
+    far = np.linspace(0, 1e5, encoded.condition.num_frames, dtype=np.float32)[:, None].repeat(14, axis=1)
+    encoded = replace(encoded, condition=replace(encoded.condition, demonstrated_actions=far))
     return Generator(tiny_settings(), tiny_models.world_model).generate_group(encoded, 0)
 
 
@@ -107,7 +109,7 @@ def test_a_seed_of_another_robots_recording_makes_no_scene(tiny_models, group):
 
 
 def test_a_term_that_lacks_its_evidence_ends_the_run_and_is_no_abstention(tiny_models, group):
-    condition = replace(group.condition.condition, demonstrated_path_rad=None)
+    condition = replace(group.condition.condition, demonstrated_actions=None)
     unknown = replace(group, condition=replace(group.condition, condition=condition))
     with pytest.raises(MissingEvidenceError, match=r"motion_floor needs evidence\.path_length"):
         scorer_with(tiny_models, "{motion_floor: 1.0}").score(unknown)

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from eva_rl.actors.evidence import known_evidence
 from eva_rl.data.conditions import conditions_from_windows
 from eva_rl.data.statistics import ActionStatistics
 from eva_rl.data.stored_episode import StoredEpisode
@@ -106,7 +107,17 @@ def test_a_condition_is_the_start_of_its_window():
     assert condition.condition_id == "click_bell/episode0/seen"
     assert condition.instruction in window.seen_instructions
     assert (condition.scene_seed, condition.num_frames, condition.frame_rate_hz) == (3, 17, 5.0)
-    assert condition.demonstrated_path_rad == pytest.approx(12 * 3.2)  # 12 joints at 1 rad/s; no grippers
+    np.testing.assert_array_equal(condition.demonstrated_actions, window.actions)
+
+
+def test_the_reward_knows_the_demonstration_and_how_far_its_arms_travel():
+    (window,) = windows_of(episode_at(5.0, duration_s=3.2), shape=EMBEDDED)
+    (condition,) = conditions_from_windows([window], seed=0)
+    known = known_evidence(condition)
+    assert known.demonstration.tolist() == [window.actions.tolist()]
+    assert known.path_length.item() == pytest.approx(12 * 3.2)  # 12 joints at 1 rad/s; no grippers
+    bare = known_evidence(dataclasses.replace(condition, demonstrated_actions=None))
+    assert (bare.demonstration, bare.path_length) == (None, None)
 
 
 def test_the_instruction_depends_on_seed_and_window_alone():

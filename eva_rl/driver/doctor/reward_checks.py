@@ -56,12 +56,16 @@ def frozen_arm_gains_nothing(evidence: RewardEvidence) -> Finding:
             note="neither motion_floor nor path_ratio has a weight: an arm that does not move scores best",
         )
     in_scene = [
-        name for name, term in REWARD_TERMS.items() if set(term.needs) - {"start_joints", "path_length"}
+        name
+        for name, term in REWARD_TERMS.items()
+        if set(term.needs) - {"start_joints", "path_length", "demonstration"}
     ]
     reward, positions = reward.without(*in_scene), evidence.positions
     arms = positions[..., ~reward.limits.is_gripper]
     known = Evidence(
-        start_joints=positions[:, 0], path_length=arms.diff(dim=1).abs().sum(dim=(1, 2)).clamp_min(1e-3)
+        start_joints=positions[:, 0],
+        path_length=arms.diff(dim=1).abs().sum(dim=(1, 2)).clamp_min(1e-3),
+        demonstration=positions,
     )
     frozen = positions[:, :1].expand_as(positions)
     change = reward(frozen, evidence=known).rewards - reward(positions, evidence=known).rewards
