@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.held_out_pass import Readings, evaluate_policy
+from benchmarks.supervised_run import SupervisedRun
 from eva_rl.config.align import AlignSettings
 from eva_rl.config.presets import PRESETS, merged
 from eva_rl.config.rules import ALIGN_RULES
@@ -28,11 +29,13 @@ class Arm:
         preset: row of PRESETS that it starts from.
         question: what the comparison with the others answers.
         overrides: settings on top of the preset, by section.
+        trainer: that takes its training steps.
     """
 
     preset: str
     question: str
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    trainer: type[SoloRun | SupervisedRun] = SoloRun
 
     def settings(self, base: AlignSettings, *, seed: int) -> AlignSettings:
         """The settings of one seed of this arm.
@@ -126,6 +129,7 @@ def run_arm(
     conditions: Sequence[EncodedCondition],
     models: Models,
     *,
+    trainer: type[SoloRun | SupervisedRun],
     cpu_seconds: float,
     reward: KinematicReward,
     adapters: Path,
@@ -138,6 +142,7 @@ def run_arm(
         settings: of this seed.
         conditions: encoded, the same for all arms.
         models: shared directories.
+        trainer: of the arm.
         cpu_seconds: budget of training.
         reward: the yardstick, the same for all arms whatever they train on.
         adapters: directory that keeps what every arm learned.
@@ -145,7 +150,7 @@ def run_arm(
             arms: the pairs differ in the policy alone.
     """
     started = time.process_time()
-    run = SoloRun(settings=settings, conditions=conditions, world_model=models.world_model, idm=models.idm)
+    run = trainer(settings=settings, conditions=conditions, world_model=models.world_model, idm=models.idm)
     untouched = run.deployed().version.content_hash
     run.train(cpu_seconds)
     adapter = run.deployed()

@@ -26,6 +26,7 @@ from eva_rl.pretraining.collection import collect_demonstrations
 from eva_rl.records.condition import EncodedCondition
 from eva_rl.records.evaluation import Outcome
 from eva_rl.rewards.reward import KinematicReward
+from eva_rl.rewards.terms import TRAINING_TERMS
 from eva_rl.simulators.table import tasks_of
 
 FULL = {
@@ -63,8 +64,8 @@ class Comparison:
         return Path(named) if named else self.directory.path / "results.json"
 
     def yardstick(self, penalty_scale: float) -> KinematicReward:
-        """The reward that all arms are measured with: the settings' own, at one P0."""
-        return reward_of(self.settings, penalty_scale=penalty_scale)
+        """The reward that all arms are measured with: the settings' own, at one P0, as evaluators use it."""
+        return reward_of(self.settings, penalty_scale=penalty_scale).without(*TRAINING_TERMS)
 
     def evaluate_base(
         self, stage: StageProgress, *, reward: KinematicReward
@@ -109,6 +110,7 @@ class Comparison:
                     arms[name].settings(self.settings, seed=seed),
                     conditions,
                     self.models,
+                    trainer=arms[name].trainer,
                     cpu_seconds=comparison.cpu_seconds,
                     reward=reward,
                     adapters=(self.directory.path / "adapters").absolute(),

@@ -21,6 +21,7 @@ from eva_rl.records.adapter import AdapterWeights
 from eva_rl.records.condition import Condition
 from eva_rl.records.evaluation import Clip, HeldOutScene, Outcome
 from eva_rl.rewards.reward import KinematicReward
+from eva_rl.rewards.terms import TRAINING_TERMS
 from eva_rl.simulators.scene import SceneRequest, SeedSearch
 from eva_rl.simulators.table import simulator_of
 
@@ -35,8 +36,7 @@ class Evaluator:
         settings: of the run.
         world_model_directory: pipeline directory that is aligned.
         idm_directory: inverse dynamics model that also gave the training rewards.
-        reward: the training reward, with its penalty scale. Its term `cycle_consistency` does not count: not
-            every rung has a video to compare with.
+        reward: the training reward, with its penalty scale; its TRAINING_TERMS do not count.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Evaluator:
     ) -> None:
         self._settings = settings
         self._models = EvaluationModels(settings, world_model_directory, idm_directory=idm_directory)
-        self._reward = reward.without("cycle_consistency")
+        self._reward = reward.without(*TRAINING_TERMS)
 
     def evaluate_scenes(
         self, scenes: Sequence[HeldOutScene], rung: str, *, adapter: AdapterWeights | None = None

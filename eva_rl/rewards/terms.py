@@ -127,5 +127,8 @@ REWARD_TERMS: Mapping[str, Term] = {
 }
 """Every term that a weight can name; a new row is tested by `tests/contracts` unasked."""
 
+TRAINING_TERMS = ("cycle_consistency", "demonstrated_motion")
+"""Nothing is evaluated by these: not every rung has a video, and held-out scenes lend no demonstration."""
+
 SMOOTHNESS_TERMS = ("jerk", "acceleration")
 """Every motion costs something in these; without them a reward is flat where motion is within the limits."""

@@ -49,6 +49,7 @@ class Process:
             with_seed(settings, settings.run.seed + 1),
             conditions,
             shared,
+            trainer=SoloRun,
             cpu_seconds=1e-9,
             reward=reward,
             adapters=directory,

@@ -13,6 +13,7 @@ from eva_rl.evaluation.held_out import held_out_scenes
 from eva_rl.evaluation.pixels import to_frames, to_pixels
 from eva_rl.idm import IdmArchitecture, InverseDynamicsModel
 from eva_rl.rewards.reward import REWARD_PRESETS, KinematicReward
+from eva_rl.rewards.terms import TRAINING_TERMS
 from eva_rl.world_model import WorldModel
 from eva_rl.world_model.adapter_io import read_adapter
 from eva_rl.world_model.codec_fit import fit_linear_patch_codec
@@ -132,8 +133,8 @@ def test_a_reader_of_latents_climbs_the_same_ladder(directories, new_evaluator):
         assert outcome.arm_rmse_rad > 0.1  # untrained networks read nonsense
 
 
-def test_terms_that_need_the_scene_are_judged_in_it_and_the_one_that_needs_a_video_is_left_out(directories):
-    weights = {"task_progress": 1.0, "collision_margin": 1.0, "cycle_consistency": 1.0}
+def test_terms_that_need_the_scene_are_judged_in_it_and_those_of_training_alone_are_left_out(directories):
+    weights = {"task_progress": 1.0, "collision_margin": 1.0} | dict.fromkeys(TRAINING_TERMS, 1.0)
     reward = replace(REWARD, form=replace(REWARD.form, weights=weights))
     evaluator = Evaluator(
         SETTINGS, directories / "world_model", idm_directory=directories / "idm", reward=reward
