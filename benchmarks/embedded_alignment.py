@@ -1,6 +1,6 @@
 """Does alignment make the embedded world model's motion executable, and which algorithm does it best?
 
-python benchmarks/embedded_alignment.py                              # seven arms, three seeds: hours
+python benchmarks/embedded_alignment.py                              # every arm, three seeds: hours
 python benchmarks/embedded_alignment.py --comparison.seeds '[0]' --comparison.cpu_seconds 60
 """
 
@@ -24,8 +24,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.g
 
 PROGRAM = "python benchmarks/embedded_alignment.py"
 PURPOSE = (
-    "Trains one arm per algorithm and seed with equal CPU-seconds and one reward, and evaluates each on the "
-    "same held-out scenes, paired with the base policy and read by a judge too. Results are written after "
+    "Trains one arm per algorithm, reward and seed with equal CPU-seconds, and evaluates each on the same "
+    "held-out scenes, paired with the base policy and read by a judge too. Results are written after "
     "every arm; with comparison.result naming a file that exists, arms that it holds under equal settings "
     "are not trained again."
 )
@@ -40,10 +40,12 @@ PATH = {"motion_floor": 4.0, "path_ratio": 4.0}  # where P0 is .2
 def arms_table() -> Mapping[str, "Arm"]:
     """Every arm by name; the first is what `make align` runs."""
     from benchmarks.arms import COMMON_ARMS, Arm
+    from benchmarks.supervised_run import SupervisedRun
 
     def default_with(question: str, **reward: Any) -> Arm:
         return Arm(preset="embedded_direct", question=question, overrides={"reward": reward})
 
+    limits = {"preset": "limits-only", "penalty_scale": 0.2}
     paper = {"preset": "eva-paper", "penalty_scale": "calibrated"}
     return {
         "direct backprop": Arm(preset="embedded_direct", question="the reward's own gradient: the default"),
@@ -59,11 +61,19 @@ def arms_table() -> Mapping[str, "Arm"]:
         ),
         **COMMON_ARMS,
         **{name: replace(COMMON_ARMS[name], overrides=SMALL_BATCHES) for name in ("CPS", "RAFT with anchor")},
+        "fine-tuning": Arm(
+            preset="embedded_direct",
+            question="the same recordings without any reward: flow matching on them",
+            trainer=SupervisedRun,
+        ),
+        "limits": default_with("the default on kinematics alone", **limits),
+        "limits and path": default_with(
+            "what a floor and a length of the path bring to that", **limits, term_weights=PATH
+        ),
         "paper's reward": default_with("the default on EVA's reward alone: mostly jerk", **paper),
         "paper's reward and path": default_with(
             "what a floor and a length of the path bring to it", **paper, term_weights=PATH_IN_EVA_UNITS
         ),
-        "limits and path": default_with("what they bring to the default's reward", term_weights=PATH),
     }
 
 

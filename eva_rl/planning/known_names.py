@@ -8,7 +8,7 @@ from eva_rl.config.presets import PRESETS
 from eva_rl.config.sampling import SamplingSettings
 from eva_rl.config.video import EMBEDDED, EMBEDDED_TASKS
 
-REWARD_PRESETS = ("eva-paper", "limits-first", "limits-only")
+REWARD_PRESETS = ("eva-paper", "limits-first", "limits-only", "limits-and-demonstration")
 """Rows of the reward's own table; a test holds the two together."""
 
 

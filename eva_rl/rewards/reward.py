@@ -202,4 +202,14 @@ REWARD_PRESETS: Mapping[str, RewardForm] = {
         velocity_scale=0.85,
         acceleration_scale=0.88,
     ),
+    # ours: and where to go. A clip of the shipped base is .04 rad off its demonstration, a penalty of .07;
+    # the weight is the best of three by executed success (docs/alignment.md)
+    "limits-and-demonstration": RewardForm(
+        weights={"velocity_limit": 2.0, "acceleration_limit": 30.0, "demonstrated_motion": 50.0},
+        p0=0.2,
+        gamma=0.5,
+        scale=10.0,
+        velocity_scale=0.85,
+        acceleration_scale=0.88,
+    ),
 }

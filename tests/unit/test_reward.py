@@ -242,3 +242,23 @@ def test_soft_grippers_leave_the_arms_limits_as_they_are():
     torch.testing.assert_close(
         reward_of(form).for_soft_grippers(5.0)(positions).penalties, expected.penalties
     )
+
+
+def test_a_demonstration_inside_the_limits_is_the_best_motion_and_the_gradient_leads_to_it():
+    reward, shown = reward_of(REWARD_PRESETS["limits-and-demonstration"]), minimum_jerk(1.0)
+    known = Evidence(demonstration=shown)
+    positions = torch.cat([share * shown for share in (0.0, 0.5, 0.9, 1.0, 1.1)]).requires_grad_()
+    rewards = reward(positions, evidence=known).rewards
+    assert rewards.argmax() == 3
+    assert rewards[3].item() == pytest.approx(10.0)
+    assert (rewards[:4].diff() > 0).all()
+    rewards.sum().backward()
+    towards = (positions.grad * (shown - positions)).sum(dim=(1, 2))
+    assert (towards[[0, 1, 2, 4]] > 0).all()
+
+
+def test_a_demonstration_beyond_the_limits_is_no_excuse_for_passing_them():
+    reward, shown = reward_of(REWARD_PRESETS["limits-and-demonstration"]), jump(joints=[2], size=1.0)
+    found = reward(shown, evidence=Evidence(demonstration=shown))
+    assert found.terms["demonstrated_motion"].item() == 0
+    assert found.terms["acceleration_limit"].item() > 1
