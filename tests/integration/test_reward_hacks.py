@@ -24,6 +24,7 @@ RECKLESS = {
     "algorithm.kl_beta": 0,
     "algorithm.backprop_steps": 1,
     "algorithm.soft_gripper_weight": 0,
+    "reward.preset": "limits-only",
     "reward.penalty_scale": 1,
     "learner.learning_rate": 1e-2,
     "reward.term_weights.jerk": 1,
