@@ -88,6 +88,6 @@ EMBEDDED: Mapping[str, Preset] = {
             kl_form="velocity",
             kl_beta=1.0,
         ),
-        learner={"learning_rate": 1e-3, "warmup_steps": 5, "decay": "constant"},
+        learner={"learning_rate": 2e-3, "warmup_steps": 5, "decay": "constant"},
     ),
 }

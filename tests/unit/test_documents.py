@@ -21,6 +21,7 @@ DOCUMENTS = (
     "docs/memory.md",
     "docs/damaged_input.md",
     "docs/alignment.md",
+    "docs/alignment_history.md",
     "docs/cluster.md",
     "cluster/README.md",
     "SECURITY.md",
