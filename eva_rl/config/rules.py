@@ -184,6 +184,21 @@ def _gradient_reaches_few_steps(settings: AlignSettings) -> str | None:
     return f"algorithm.backprop_steps must be at most sampling.num_steps = {last}, got {wanted}"
 
 
+def _only_gradients_look_back(settings: AlignSettings) -> str | None:
+    """What only the reward's own gradient makes use of would be ignored in silence."""
+    algorithm = settings.algorithm
+    ignored = {
+        "backprop_steps": algorithm.backprop_steps > 1,
+        "soft_gripper_weight": algorithm.soft_gripper_weight > 0,
+    }
+    if algorithm.loss == "direct" or not any(ignored.values()):
+        return None
+    named = " and ".join(
+        f"algorithm.{name} = {getattr(algorithm, name):g}" for name, is_set in ignored.items() if is_set
+    )
+    return f"{named} act with algorithm.loss = direct alone, got {algorithm.loss}; leave them at 1 and 0"
+
+
 def _held_out_scenes_are_unseen(settings: AlignSettings) -> str | None:
     first, recorded = settings.evaluation.first_scene_seed, settings.data
     last_recorded = recorded.first_scene_seed + 2 * recorded.num_episodes_per_task
@@ -271,6 +286,7 @@ ALIGN_RULES = (
     _merged_weights_are_exact,
     _sigmas_are_ordered,
     _gradient_reaches_few_steps,
+    _only_gradients_look_back,
     _held_out_scenes_are_unseen,
     _counts_are_ordered,
     _colocated_roles_stay,

@@ -1,5 +1,6 @@
 """Laws of the settings: every problem at once, nothing silently accepted."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,26 @@ def test_every_broken_rule_is_reported_at_once():
     assert "nearest are 13 and 17" in problems
     assert "nearest are 6 and 9" in problems
     assert "sampling.window_size = 9" in problems
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--algorithm.backprop_steps=2",), r"algorithm.backprop_steps = 2 act.*got clipped_ratio"),
+        (
+            ("--algorithm.loss=nft", "--algorithm.soft_gripper_weight=5"),
+            r"soft_gripper_weight = 5 act.*got nft",
+        ),
+        (
+            ("--algorithm.loss=direct", "--algorithm.backprop_steps=9", "--sampling.num_steps=4"),
+            "at most sampl",
+        ),
+    ],
+)
+def test_what_only_the_rewards_gradient_uses_is_not_ignored_in_silence(words, named):
+    with pytest.raises(ConfigError) as caught:
+        load(*words)
+    assert any(re.search(named, problem) for problem in caught.value.problems)
 
 
 def test_an_override_without_a_value_is_named():
