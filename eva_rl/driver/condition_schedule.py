@@ -41,6 +41,8 @@ class ConditionSchedule:
             digest.update(f"{condition.condition_id}\0{condition.instruction}\0".encode())
             digest.update(condition.first_frame.tobytes())
             digest.update(condition.start_joints.tobytes())
+            if condition.demonstrated_actions is not None:
+                digest.update(condition.demonstrated_actions.tobytes())
         return digest.hexdigest()[:16]
 
     def _at(self, position: int) -> EncodedCondition:

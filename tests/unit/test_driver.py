@@ -1,6 +1,7 @@
 """Laws of the driver's small parts."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,6 +76,25 @@ def test_a_batch_may_span_two_epochs():
     schedule = ConditionSchedule([encoded(i) for i in range(3)], groups_per_step=2, seed=0)
     three_batches = [name for step in range(3) for name in names(schedule.batch(step))]
     assert sorted(three_batches) == sorted([f"condition{i}" for i in range(3)] * 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("instruction", "stop"),
+        ("first_frame", np.ones((16, 16, 3), np.uint8)),
+        ("start_joints", np.ones(14, np.float32)),
+        ("demonstrated_actions", np.zeros((5, 14), np.float32)),
+    ],
+)
+def test_the_fingerprint_tells_conditions_apart_by_all_that_a_step_depends_on(name, value):
+    def fingerprint(condition):
+        schedule = ConditionSchedule([condition], groups_per_step=1, seed=0)
+        return schedule.provenance()["fingerprint"]
+
+    one = encoded(0)
+    changed = replace(one, condition=replace(one.condition, **{name: value}))
+    assert fingerprint(one) == fingerprint(encoded(0)) != fingerprint(changed)
 
 
 def test_no_conditions_is_an_error():
