@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.gradient_signal import noise_scale
+from benchmarks.noise_scale import noise_scale
 
 
 def gram_of(*, signal, noise, groups=400, dimensions=300, seed=0):
