@@ -30,7 +30,7 @@ def describe_run(*, seed: int, model_directories: dict[str, Path]) -> dict[str, 
         model_directories: directory per model role; each is hashed.
     """
     return {
-        "command": " ".join([Path(sys.executable).name, *sys.argv]),
+        "command": " ".join([Path(sys.executable).name, _program(), *sys.argv[1:]]),
         "seed": seed,
         **code_version(),
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -41,6 +41,12 @@ def describe_run(*, seed: int, model_directories: dict[str, Path]) -> dict[str, 
             for role, directory in model_directories.items()
         },
     }
+
+
+def _program() -> str:
+    """The program as it was called, relative to the current directory: `python -m` makes it absolute."""
+    program, here = Path(sys.argv[0]), Path.cwd()
+    return str(program.relative_to(here) if program.is_relative_to(here) else program)
 
 
 def record_start(file: Path, facts: dict[str, Any]) -> None:
