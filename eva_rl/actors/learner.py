@@ -246,14 +246,17 @@ class Learner:
             "learner/loss": torch.stack([loss.loss.detach() for loss in losses]).mean(),
             "learner/policy_loss": torch.stack([loss.policy_loss for loss in losses]).mean(),
             "learner/kl": torch.stack([loss.kl for loss in losses]).mean(),
-            "learner/clip_fraction": torch.stack([loss.clip_fraction for loss in losses]).mean(),
-            "learner/max_ratio_deviation": torch.stack([loss.max_abs_log_ratio for loss in losses])
-            .max()
-            .expm1(),
             "learner/skipped": torch.tensor(float(self._num_skipped > 0)),
             "learner/grad_norm": torch.tensor(self._grad_norm),
             "time/learn_cpu_s": torch.tensor(cpu_s * torch.distributed.get_world_size()),
         }
+        if self._settings.algorithm.has_ratio:
+            clipped = torch.stack([loss.clip_fraction for loss in losses])
+            largest = torch.stack([loss.max_abs_log_ratio for loss in losses]).max()
+            means |= {
+                "learner/clip_fraction": clipped.mean(),
+                "learner/max_ratio_deviation": largest.expm1(),
+            }
         return mean_over_ranks(means)
 
 

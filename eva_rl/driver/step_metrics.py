@@ -49,11 +49,10 @@ def measure_step(
     cpu_s += update.metrics["time/learn_cpu_s"]
     return {
         "reward/mean": mean(scores.rewards),
-        "reward/std_within_group": float(advantages.reward_std.mean()),
+        **_spread(advantages, num_members=judged.shape[1]),
         "reward/penalty": mean(torch.stack([breakdown.penalties for breakdown in breakdowns])),
         **{f"reward/term/{name}": mean(values) for name, values in terms.items()},
         "reward/abstained": float((~judged).sum()),
-        "advantage/zero_variance_share": advantages.num_degenerate_groups / len(breakdowns),
         "motion/path_length_rad": mean(torch.stack([group.path_lengths for group in scores.groups])),
         **update.metrics,
         "rollouts/staleness": sum(ages) / len(ages),
@@ -67,6 +66,16 @@ def measure_step(
         "time/learn_s": learned - waited,
         "time/sync_s": synced - learned,
         "time/step_s": synced - started,
+    }
+
+
+def _spread(advantages: Advantages, *, num_members: int) -> dict[str, float]:
+    """How far rollouts of one condition differ: of groups of one there is nothing to say."""
+    if num_members == 1:
+        return {}
+    return {
+        "reward/std_within_group": float(advantages.reward_std.mean()),
+        "advantage/zero_variance_share": advantages.num_degenerate_groups / len(advantages.is_degenerate),
     }
 
 

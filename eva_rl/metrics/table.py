@@ -53,7 +53,8 @@ _ROWS = (
     Metric(
         name="reward/std_within_group",
         unit="1",
-        meaning="standard deviation of the rewards within a group, mean over groups: what is learned from",
+        meaning="standard deviation of the rewards within a group, mean over groups: what is learned from; "
+        "absent where a group is one rollout",
     ),
     Metric(name="reward/penalty", unit="1", meaning="mean penalty: weighted sum of all reward terms"),
     Metric(
@@ -64,7 +65,8 @@ _ROWS = (
     Metric(
         name="advantage/zero_variance_share",
         unit="1",
-        meaning="share of groups whose rewards are all equal, so that they teach nothing",
+        meaning="share of groups whose rewards are all equal, so that they teach nothing; absent where a "
+        "group is one rollout",
     ),
     Metric(name="learner/loss", unit="1", meaning="policy loss plus weighted distance to the reference"),
     Metric(name="learner/policy_loss", unit="1", meaning="policy loss alone"),
@@ -72,10 +74,13 @@ _ROWS = (
     Metric(
         name="learner/max_ratio_deviation",
         unit="1",
-        meaning="largest |importance ratio - 1|; 0 up to rounding at the first update on fresh rollouts",
+        meaning="largest |importance ratio - 1|; 0 up to rounding at the first update on fresh rollouts; "
+        "absent for losses without a ratio",
     ),
     Metric(
-        name="learner/clip_fraction", unit="1", meaning="share of importance ratios outside the clip range"
+        name="learner/clip_fraction",
+        unit="1",
+        meaning="share of importance ratios outside the clip range; absent for losses without a ratio",
     ),
     Metric(name="learner/grad_norm", unit="1", meaning="norm of the adapter's gradient before clipping"),
     Metric(

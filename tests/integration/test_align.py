@@ -111,6 +111,23 @@ def test_moving_averages_survive_a_resume(local_ray, tiny_models, tiny_condition
     assert without_times(resumed_rows) == without_times(rows)
 
 
+def test_a_run_reports_nothing_that_its_algorithm_does_not_have(
+    reference_run, tiny_models, tiny_conditions, tmp_path
+):
+    settings = tiny_settings(
+        algorithm__loss="direct",
+        algorithm__kl_form="velocity",
+        algorithm__group_size=1,
+        sampling__shares_prefix=False,
+        sampling__antithetic=False,
+    )
+    _, (row, *_) = run_loop(settings, tiny_models, tiny_conditions, tmp_path)
+    of_groups = {"reward/std_within_group", "advantage/zero_variance_share"}
+    of_ratios = {"learner/max_ratio_deviation", "learner/clip_fraction"}
+    assert not (of_groups | of_ratios) & row.keys()
+    assert of_groups | of_ratios <= reference_run[1][0].keys()
+
+
 def test_an_unordered_run_learns_from_every_condition_once_and_from_nothing_too_old(
     local_ray, tiny_models, tiny_conditions, tmp_path
 ):
