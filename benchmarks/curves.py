@@ -22,7 +22,8 @@ COLOURS = (
 QUANTITIES = {"monitored_success": "executed success", "success": "task success"}
 READERS = {"differences": "full", "judged_differences": "none"}  # the judge's points are hollow
 ROW_INCHES = 0.45
-LOWEST_SHOWN = -20.0
+READER_WORDS = {"differences": "", "judged_differences": " (judge)"}
+LOWEST_SHOWN = -18.0
 """Points; what lost more is written at the edge, so that the rest can be told apart."""
 
 
@@ -68,34 +69,54 @@ def _draw_differences(
     """One line per arm from the top down; in it one point per seed and reader."""
     axes.axvline(0, color="#888888", linewidth=1)
     for name, arm in enumerate(names):
-        points = [(row, reader) for row in rows if row["arm"] == arm for reader in READERS]
-        for index, (row, reader) in enumerate(points):
-            if quantity not in row[reader]:
-                continue  # there was no judge
-            difference = row[reader][quantity]["difference"]
-            low, value, high = (100 * difference[end] for end in ("low", "value", "high"))
-            height = name + 0.8 * ((index + 0.5) / len(points) - 0.5)
-            if low < LOWEST_SHOWN:
-                words = f"← {value:.0f} [{low:.0f}, {high:.0f}]" + ", judge" * (
-                    reader == "judged_differences"
-                )
-                edge = axes.get_yaxis_transform()  # x as a share of the panel, y as the arms
-                axes.text(
-                    0.01, height, words, transform=edge, va="center", fontsize=7, color=_colour(names, row)
-                )
-                continue
+        seeds = [row for row in rows if row["arm"] == arm]
+        colour = _colour(names, seeds[0])
+        points = [
+            (reader, {end: 100 * value for end, value in row[reader][quantity]["difference"].items()})
+            for row in seeds
+            for reader in READERS
+            if quantity in row[reader]  # there may have been no judge
+        ]
+        if any(point["low"] < LOWEST_SHOWN for _, point in points):
+            _write_losses(axes, name, points, colour=colour)
+            continue
+        for index, (reader, point) in enumerate(points):
             axes.errorbar(
-                value,
-                height,
-                xerr=[[max(value - low, 0)], [max(high - value, 0)]],
+                point["value"],
+                name + 0.8 * ((index + 0.5) / len(points) - 0.5),
+                xerr=[
+                    [max(point["value"] - point["low"], 0)],
+                    [max(point["high"] - point["value"], 0)],
+                ],
                 fmt="o",
                 markersize=3.5,
                 elinewidth=0.8,
                 fillstyle=READERS[reader],
-                color=_colour(names, row),
+                color=colour,
             )
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_xlim(left=max(axes.get_xlim()[0], LOWEST_SHOWN - 0.5))
+
+
+def _write_losses(
+    axes,  # noqa: ANN001
+    line: int,
+    points: Sequence[tuple[str, Mapping[str, float]]],
+    *,
+    colour: str,
+) -> None:
+    """Writes what an arm lost at the panel's edge, a line per reader, one figure per seed."""
+    for index, (reader, words) in enumerate(READER_WORDS.items()):
+        losses = ", ".join(f"{point['value']:.0f}" for name, point in points if name == reader)
+        if losses:
+            axes.text(
+                0.01,
+                line + 0.4 * (index - 0.5),
+                f"← {losses}{words}",
+                transform=axes.get_yaxis_transform(),  # x as a share of the panel, y as the arms
+                va="center",
+                fontsize=8,
+                color=colour,
+            )
 
 
 def _colour(names: Sequence[str], row: Mapping[str, Any]) -> str:
