@@ -20,9 +20,10 @@ COLOURS = (
     *("#555555", "#0e9aa7", "#d6409f", "#84a80a", "#5b4bff", "#a0522d"),
 )
 QUANTITIES = {"monitored_success": "executed success", "success": "task success"}
-READERS = {"differences": "full", "judged_differences": "none"}  # the judge's points are hollow
+READERS = {"differences": ("full", ""), "judged_differences": ("none", " (judge)")}
+"""How each reader's points are filled, and what is said behind its figures."""
+ENDS = ("low", "value", "high")
 ROW_INCHES = 0.45
-READER_WORDS = {"differences": "", "judged_differences": " (judge)"}
 LOWEST_SHOWN = -18.0
 """Points; what lost more is written at the edge, so that the rest can be told apart."""
 
@@ -72,7 +73,7 @@ def _draw_differences(
         seeds = [row for row in rows if row["arm"] == arm]
         colour = _colour(names, seeds[0])
         points = [
-            (reader, {end: 100 * value for end, value in row[reader][quantity]["difference"].items()})
+            (reader, {end: 100 * row[reader][quantity]["difference"][end] for end in ENDS})
             for row in seeds
             for reader in READERS
             if quantity in row[reader]  # there may have been no judge
@@ -91,7 +92,7 @@ def _draw_differences(
                 fmt="o",
                 markersize=3.5,
                 elinewidth=0.8,
-                fillstyle=READERS[reader],
+                fillstyle=READERS[reader][0],
                 color=colour,
             )
     axes.set_ylim(len(names) - 0.5, -0.5)
@@ -105,7 +106,7 @@ def _write_losses(
     colour: str,
 ) -> None:
     """Writes what an arm lost at the panel's edge, a line per reader, one figure per seed."""
-    for index, (reader, words) in enumerate(READER_WORDS.items()):
+    for index, (reader, (_, words)) in enumerate(READERS.items()):
         losses = ", ".join(f"{point['value']:.0f}" for name, point in points if name == reader)
         if losses:
             axes.text(

@@ -25,7 +25,7 @@ from eva_rl.config.align import AlignSettings
 from eva_rl.records.adapter import AdapterVersion, AdapterWeights, LearnerUpdate
 from eva_rl.records.calibration import Calibration
 from eva_rl.records.rollout import RolloutGroup
-from eva_rl.rl.group_loss import GroupLoss
+from eva_rl.rl.group_loss import GroupLoss, measure_ratios
 from eva_rl.world_model.adapter_io import borrowed_adapter, export_adapter, read_adapter
 from eva_rl.world_model.lora import adapter_parameters, live_version
 from eva_rl.world_model.two_experts import TwoExperts
@@ -250,13 +250,7 @@ class Learner:
             "learner/grad_norm": torch.tensor(self._grad_norm),
             "time/learn_cpu_s": torch.tensor(cpu_s * torch.distributed.get_world_size()),
         }
-        if self._settings.algorithm.has_ratio:
-            clipped = torch.stack([loss.clip_fraction for loss in losses])
-            largest = torch.stack([loss.max_abs_log_ratio for loss in losses]).max()
-            means |= {
-                "learner/clip_fraction": clipped.mean(),
-                "learner/max_ratio_deviation": largest.expm1(),
-            }
+        means |= {f"learner/{name}": value for name, value in measure_ratios(losses).items()}
         return mean_over_ranks(means)
 
 

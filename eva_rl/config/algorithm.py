@@ -9,7 +9,6 @@ from eva_rl.config.section import Section
 POLICY_GRADIENT_LOSSES = ("clipped_ratio", "grpo_guard")
 FORWARD_LOSSES = ("nft", "awm", "raft")
 DIRECT_LOSSES = ("direct",)
-RATIO_LOSSES = (*POLICY_GRADIENT_LOSSES, "awm")
 
 
 class AlgorithmSettings(Section):
@@ -119,11 +118,6 @@ class AlgorithmSettings(Section):
     def learns_from_steps(self) -> bool:
         """Whether the loss needs stochastic denoising steps with their log-probs."""
         return self.loss in POLICY_GRADIENT_LOSSES
-
-    @property
-    def has_ratio(self) -> bool:
-        """Whether the loss weighs the new policy against the one that sampled."""
-        return self.loss in RATIO_LOSSES
 
     @property
     def learns_from_clips(self) -> bool:

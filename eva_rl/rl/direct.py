@@ -81,12 +81,5 @@ def direct_loss(
     """
     check_reference(kl, kl_beta=kl_beta)
     loss = -rewards[judged].sum() / judged.sum().clamp(min=1)
-    zero = torch.zeros_like(loss)
-    kl = zero if kl is None else kl
-    return GroupLoss(
-        loss=loss + kl_beta * kl,
-        policy_loss=loss.detach(),
-        kl=kl.detach(),
-        clip_fraction=zero,
-        max_abs_log_ratio=zero,
-    )
+    kl = torch.zeros_like(loss) if kl is None else kl
+    return GroupLoss(loss=loss + kl_beta * kl, policy_loss=loss.detach(), kl=kl.detach())

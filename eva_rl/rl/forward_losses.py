@@ -17,7 +17,7 @@ from eva_rl.rl.awm_weights import AWM_WEIGHTS
 from eva_rl.rl.forward_process import NoisedClips
 from eva_rl.rl.group_loss import GroupLoss, check_reference
 from eva_rl.rl.log_prob import free_mean
-from eva_rl.rl.losses import clipped_ratio_loss
+from eva_rl.rl.losses import ClippedLoss, clipped_ratio_loss
 from eva_rl.rl.matching import matching_loss, scaled_clean_error
 
 
@@ -119,15 +119,12 @@ def nft(
     positive = scaled_clean_error(noised, mix * velocity + (1 - mix) * behaviour, free_frames=free_frames)
     negative = scaled_clean_error(noised, (1 + mix) * behaviour - mix * velocity, free_frames=free_frames)
     losses = (goodness * positive + (1 - goodness) * negative) / mix
-    zero = torch.zeros_like(losses[0])
     return _group_loss(
         objective.advantage_max * losses.mean(),
         velocity,
         reference_flow_velocity,
         kl_beta=objective.kl_beta,
         free_frames=free_frames,
-        clip_fraction=zero,
-        max_abs_log_ratio=zero,
     )
 
 
@@ -166,8 +163,7 @@ def awm(
         reference_flow_velocity,
         kl_beta=objective.kl_beta,
         free_frames=free_frames,
-        clip_fraction=clipped.clip_fraction,
-        max_abs_log_ratio=clipped.max_abs_log_ratio,
+        ratios=clipped,
     )
 
 
@@ -201,15 +197,12 @@ def raft(
     velocity = flow_velocity.to(noised.latents.dtype)
     is_kept = advantages > 0
     losses = matching_loss(noised.select(is_kept), velocity[is_kept], free_frames=free_frames)
-    zero = torch.zeros_like(advantages[0])
     return _group_loss(
         (advantages[is_kept] * losses).sum() / is_kept.sum().clamp(min=1),
         velocity,
         reference_flow_velocity,
         kl_beta=objective.kl_beta,
         free_frames=free_frames,
-        clip_fraction=zero,
-        max_abs_log_ratio=zero,
     )
 
 
@@ -239,10 +232,9 @@ def _group_loss(
     *,
     kl_beta: float,
     free_frames: Bool[Tensor, "1 1 frames 1 1"],
-    clip_fraction: Float[Tensor, ""],
-    max_abs_log_ratio: Float[Tensor, ""],
+    ratios: ClippedLoss | None = None,
 ) -> GroupLoss:
-    """Adds the distance to the reference."""
+    """Adds the distance to the reference, and how far the ratios went where there are some."""
     check_reference(reference_flow_velocity, kl_beta=kl_beta)
     kl = torch.zeros_like(policy_loss)
     if reference_flow_velocity is not None:
@@ -252,6 +244,6 @@ def _group_loss(
         loss=policy_loss + kl_beta * kl,
         policy_loss=policy_loss.detach(),
         kl=kl.detach(),
-        clip_fraction=clip_fraction,
-        max_abs_log_ratio=max_abs_log_ratio,
+        clip_fraction=None if ratios is None else ratios.clip_fraction,
+        max_abs_log_ratio=None if ratios is None else ratios.max_abs_log_ratio,
     )

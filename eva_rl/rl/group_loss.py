@@ -1,7 +1,9 @@
 """What every loss of this package returns for one group."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -18,16 +20,34 @@ class GroupLoss:
         loss: what is minimised, distance to the reference included; the only entry that carries a gradient.
         policy_loss: the part that the rewards decide, before any step weight.
         kl: mean distance to the reference, before its weight; 0 without a reference.
-        clip_fraction: share of the ratios that left the trust region; 0 where there is none.
-        max_abs_log_ratio: about 0 at the first replay; more says that the replay is not the rollout. 0 where
-            the loss forms no ratio.
+        clip_fraction: share of the ratios that left the trust region, 0 without one; None where the loss forms no
+            ratio.
+        max_abs_log_ratio: about 0 at the first replay; more says that the replay is not the rollout. None
+            where the loss forms no ratio.
     """
 
     loss: Float[Tensor, ""]
     policy_loss: Float[Tensor, ""]
     kl: Float[Tensor, ""]
-    clip_fraction: Float[Tensor, ""]
-    max_abs_log_ratio: Float[Tensor, ""]
+    clip_fraction: Float[Tensor, ""] | None = None
+    max_abs_log_ratio: Float[Tensor, ""] | None = None
+
+
+def measure_ratios(losses: Sequence[GroupLoss]) -> dict[str, Float[Tensor, ""]]:
+    """How far the importance ratios of several groups went; empty where the loss forms none.
+
+    Returns:
+        clip_fraction: mean over groups.
+        max_ratio_deviation: largest ratio - 1 over all groups, of the ratio farthest from 1 in its logarithm.
+    """
+    fractions = [loss.clip_fraction for loss in losses if loss.clip_fraction is not None]
+    logarithms = [loss.max_abs_log_ratio for loss in losses if loss.max_abs_log_ratio is not None]
+    if not fractions or not logarithms:
+        return {}
+    return {
+        "clip_fraction": torch.stack(fractions).mean(),
+        "max_ratio_deviation": torch.stack(logarithms).max().expm1(),
+    }
 
 
 def check_reference(reference: Tensor | None, *, kl_beta: float) -> None:

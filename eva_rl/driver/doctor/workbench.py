@@ -30,6 +30,7 @@ from eva_rl.records.adapter import AdapterVersion, AdapterWeights
 from eva_rl.records.calibration import Calibration
 from eva_rl.records.condition import EncodedCondition
 from eva_rl.records.rollout import RolloutGroup
+from eva_rl.rl.group_loss import measure_ratios
 from eva_rl.world_model.adapter_io import borrowed_adapter, read_adapter, write_adapter
 from eva_rl.world_model.lora import adapter_parameters
 
@@ -148,8 +149,8 @@ class Workbench:
             rule.losses([group], advantages, pass_index=index, network=self._policy.transformer)[0]
             for index in range(rule.num_passes)
         ]
-        largest = torch.stack([replay.max_abs_log_ratio for replay in replays]).max().expm1()
-        return RatioEvidence(max_deviation=float(largest), settings=self._settings)
+        largest = float(measure_ratios(replays)["max_ratio_deviation"])
+        return RatioEvidence(max_deviation=largest, settings=self._settings)
 
     def _probe_adapter(self) -> AdapterWeights:
         """An adapter that is nobody's yet and changes what the network does."""
