@@ -20,8 +20,8 @@ class GroupLoss:
         loss: what is minimised, distance to the reference included; the only entry that carries a gradient.
         policy_loss: the part that the rewards decide, before any step weight.
         kl: mean distance to the reference, before its weight; 0 without a reference.
-        clip_fraction: share of the ratios that left the trust region, 0 without one; None where the loss forms no
-            ratio.
+        clip_fraction: share of the ratios that left the trust region, 0 without one; None where the loss
+            forms no ratio.
         max_abs_log_ratio: about 0 at the first replay; more says that the replay is not the rollout. None
             where the loss forms no ratio.
     """
